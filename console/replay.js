@@ -69,6 +69,8 @@ function told(kind, body, found) {
     el("div", { class: "cards" }, card("Requests that ask it", count(found.requests)), card("Admitted", count(found.admitted)),
       card("Refused", `${count(found.refused)}${share(found.refused, found.requests)}`), card("Refused at the time, by this name", count(found.was_refused)),
       found.spent_usd !== undefined && card("Spent in its periods", usd(found.spent_usd))), tight,
+    found.not_yet_made && el("p", {}, "It was made ", time(found.not_yet_made.in_force_since),
+      `: ${count(found.not_yet_made.requests)} requests of before asked nothing of it. To count them, ask it of the whole time.`),
     found.series.length > 0 && picture(found.series),
     el("h3", {}, "Who would be hit"), subjects(found, body.per ?? body.scope),
     found.not_counted?.length > 0 && el("h3", {}, "Not counted"), found.not_counted?.length > 0 && table("Not counted", [
@@ -92,14 +94,14 @@ export function replay(_me, query) {
   const policy = asked(query);
   const result = el("div", { "aria-live": "polite" });
   const run = async (/** @type {HTMLFormElement} */ asked) => {
-    const { from, to, "tightest/below": below, ...rest } = filled(asked);
+    const { from, to, "tightest/below": below, what_if: whatIf, ...rest } = filled(asked);
     const body = given(rest, policy);
     // The address has the id, which names one whatever others are called, and the name for its reader.
     const isKnown = body.subject && body.subject !== rest.subject;
     address("replay", { kind, ...filled(asked), ...(isKnown && { subject: body.subject, subject_name: rest.subject }) });
     result.replaceChildren(el("p", { class: "faint" }, "Reading the log …"));
     try {
-      const found = await change("POST", "/admin/replay", { [kind]: body, from, ...(to && { to }), ...(below && { tightest: { below: Number(below) } }) });
+      const found = await change("POST", "/admin/replay", { [kind]: body, from, ...(to && { to }), ...(whatIf && { what_if: true }), ...(below && { tightest: { below: Number(below) } }) });
       result.replaceChildren(...told(kind, body, found));
     } catch (error) {
       result.replaceChildren();
@@ -112,7 +114,9 @@ export function replay(_me, query) {
   const times = [input("from", "From (day or time, UTC)", { required: true, value: query.get("from") ?? day(7) }), input("to", "Before (empty: now)", { value: query.get("to") ?? "" })];
   const tight = kind === "limit" ? [select("tightest/below", "The tightest limit that refuses fewer than",
     [["", "is not looked for"], ["0.0001", "1 in 10,000"], ["0.001", "1 in 1,000"], ["0.01", "1 in 100"]], query.get("tightest/below") ?? "")] : [];
-  const node = form([...own, ...times, ...tight], run, "Replay", () => {});
+  const whole = select("what_if", "If it is in force already",
+    [["", "Says what it did, since it was made"], ["true", "Asked of the whole time"]], query.get("what_if") ?? "");
+  const node = form([...own, ...times, whole, ...tight], run, "Replay", () => {});
   // Who is given the address of a result sees it.
   if (query.has("from") && query.has("name")) setTimeout(() => node.requestSubmit());
   return Promise.resolve([el("p", { class: "faint" }, "Asks the audit log what this policy would have refused; the rules that decide are those in service, and nothing is changed."),

@@ -39,6 +39,9 @@ pub(super) struct Replay {
     /// Find the lowest `limit` that refuses less than this share of the calls, such as 0.001.
     #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "budget")]
     tightest: Option<u64>,
+    /// Ask it of the whole time. Without this, what is in force just so and was made within the time says what it did.
+    #[arg(long)]
+    what_if: bool,
     #[arg(long)]
     json: bool,
 }
@@ -80,7 +83,8 @@ impl Replay {
         let Rules { asked: rules, is_comparison, burst_follows } = written.resolved(source).await?;
         let mut known = vec![];
         for rule in rules {
-            known.push(source.with_known(rule).await?);
+            let rule = source.with_known(rule).await?;
+            known.push(if self.what_if { rule.as_what_if() } else { rule });
         }
         let runs = known.iter().map(|rule| Run::new(rule.clone(), span)).collect();
         let runs = source.replay(runs, span).await?;

@@ -34,7 +34,7 @@ use self::{
 pub use self::{
     call::Unknown,
     export::Joiner,
-    report::{Answer, NotCounted, PeriodReport, Report, Step, SubjectReport},
+    report::{Answer, NotCounted, NotYetMade, PeriodReport, Report, Step, SubjectReport},
     request::{Lines, Request, Unreadable},
     search::{Search, share_ppm},
 };
@@ -73,6 +73,14 @@ pub struct Known {
 }
 
 impl Rule {
+    /// The rule asked of the whole time, also where it is in force and was made within it.
+    #[must_use]
+    pub fn as_what_if(mut self) -> Self {
+        let (Self::Limit(_, known) | Self::Budget(_, known)) = &mut self;
+        known.in_force_since = None;
+        self
+    }
+
     /// From when on records are to be read, so that it stands at `from` as it would have stood then.
     #[must_use]
     pub fn reads_from(&self, from: Timestamp) -> Timestamp {
@@ -97,8 +105,11 @@ impl Rule {
 pub struct Replay {
     span: Span,
     reads_from: Timestamp,
-    /// From when on the rule is asked; zero where it was not made within the time on record.
-    in_force_ns: u64,
+    /// When the rule was made, where that is within the time: from then on it is asked. One that was made later was not in force then, and
+    /// is asked of all.
+    in_force_since: Option<Timestamp>,
+    /// The requests of the time that were decided before the rule was made.
+    not_yet_made: u64,
     gate: Gate,
     timeline: Timeline,
     tally: Tally,
@@ -126,7 +137,8 @@ impl Replay {
         Self {
             span,
             reads_from,
-            in_force_ns: in_force_since.map_or(0, nanoseconds),
+            in_force_since: in_force_since.filter(|made| *made < span.to),
+            not_yet_made: 0,
             gate,
             timeline: Timeline::default(),
             tally: Tally::new(span, per),
@@ -155,11 +167,14 @@ impl Replay {
             return;
         }
         let is_counted = request.time >= self.span.from;
+        let in_force_ns = self.in_force_since.map_or(0, nanoseconds);
         match self.gate.asks(request) {
             Asks::Nothing => {}
-            Asks::For { at_ns, .. } if at_ns < self.in_force_ns => {}
+            Asks::For { at_ns, .. } if at_ns < in_force_ns => {
+                self.not_yet_made = self.not_yet_made.saturating_add(u64::from(is_counted));
+            }
             Asks::Unknown(why) => {
-                if is_counted && nanoseconds(request.time) >= self.in_force_ns {
+                if is_counted && nanoseconds(request.time) >= in_force_ns {
                     self.tally.not_counted(why);
                 }
             }
@@ -193,7 +208,12 @@ impl Replay {
         while let Some(event) = self.timeline.next() {
             self.happen(event);
         }
-        self.tally.report(matches!(self.gate, Gate::Budget(_)))
+        let requests = self.not_yet_made;
+        let not_yet_made = self.in_force_since.filter(|_| requests > 0);
+        Report {
+            not_yet_made: not_yet_made.map(|in_force_since| NotYetMade { in_force_since, requests }),
+            ..self.tally.report(matches!(self.gate, Gate::Budget(_)))
+        }
     }
 
     fn happen(&mut self, event: Event) {

@@ -46,6 +46,10 @@ pub struct ReplayRequest {
     /// A time or a day; requests that began before. Now unless given.
     #[schemars(with = "Option<Moment>")]
     to: Option<String>,
+    /// Asks of the whole time, whatever is in force. Unless it is true, what is in force just so (its name, subject and numbers) and
+    /// was made within the time says what it did, and `not_yet_made` what was before.
+    #[serde(default)]
+    what_if: bool,
 }
 
 fn a_week_at_a_hundred_a_minute() -> Value {
@@ -110,6 +114,8 @@ struct Question {
     is_comparison: bool,
     /// The share, in millionths, and whether the burst follows the limit.
     tightest: Option<(u64, bool)>,
+    /// Whether what is in force is asked of the time before it was made, too.
+    what_if: bool,
 }
 
 /// Where a limit or a budget may stand.
@@ -163,7 +169,8 @@ impl ReplayRequest {
         let span = self.span(now).map_err(|fault| faults.push(fault));
         match span {
             Ok(span) if faults.is_empty() => {
-                Ok(Question { span, rules, is_comparison: self.candidates.is_some(), tightest: self.tightest() })
+                let (is_comparison, tightest) = (self.candidates.is_some(), self.tightest());
+                Ok(Question { span, rules, is_comparison, tightest, what_if: self.what_if })
             }
             _ => Err(faults),
         }
@@ -214,10 +221,11 @@ fn below(at: &str, faults: Vec<Fault>) -> Vec<Fault> {
 
 impl Question {
     async fn answer(self, store: &Store) -> Result<Answer, StoreError> {
-        let Self { span, rules, is_comparison, tightest } = self;
+        let Self { span, rules, is_comparison, tightest, what_if } = self;
         let mut known = vec![];
         for rule in rules {
-            known.push(store.with_known(rule).await?);
+            let rule = store.with_known(rule).await?;
+            known.push(if what_if { rule.as_what_if() } else { rule });
         }
         let replays = known.iter().map(|rule| Replay::new(rule.clone(), span)).collect();
         let replays = store.replay(replays, span.to, |_| {}).await?;

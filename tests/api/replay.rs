@@ -341,13 +341,25 @@ async fn what_is_made_in_the_middle_of_its_period_is_replayed_to_the_call(store:
         "name": "daily", "routes": ["daily"], "per": "user", "unit": "requests", "limit": 3, "window": "day",
     });
     let budget = json!({ "name": "paid", "scope": "user", "limit_usd": "1", "period": "month" });
-    for (path, rule) in [("/admin/limits", limit), ("/admin/budgets", budget)] {
-        gateway.post(path).token(&gateway.admin).json(&rule).send().await.expect(201);
+    for (path, rule) in [("/admin/limits", &limit), ("/admin/budgets", &budget)] {
+        gateway.post(path).token(&gateway.admin).json(rule).send().await.expect(201);
     }
     clock.advance(Duration::from_millis(10));
     call(6).await;
     let refused = compare(&gateway).await;
     assert!(refused["daily"] > 0 && refused["paid"] > 0, "{refused:?}");
+    for (kind, rule, room) in [("limit", &limit, 3), ("budget", &budget, 4)] {
+        let as_it_was = replay(&gateway, &json!({ kind: rule })).await;
+        assert_eq!((&as_it_was["requests"], &as_it_was["not_yet_made"]["requests"]), (&json!(6), &json!(4)));
+        assert!(as_it_was["not_yet_made"]["in_force_since"].is_string(), "{as_it_was}");
+        let what_if = replay(&gateway, &json!({ kind: rule, "what_if": true })).await;
+        assert_eq!((&what_if["requests"], &what_if["admitted"]), (&json!(10), &json!(room)), "{what_if}");
+        // In a time in which it was not there yet it is a question like any other.
+        let before = json!({ kind: rule, "from": "2027-01-15T08:00:00Z", "to": "2027-01-15T08:00:00.075Z" });
+        let before = replay(&gateway, &before).await;
+        assert_eq!((&before["requests"], &before["admitted"]), (&json!(4), &json!(room)), "{before}");
+        assert!(what_if["not_yet_made"].is_null() && before["not_yet_made"].is_null(), "{before}");
+    }
     gateway.finish().await;
 }
 

@@ -74,6 +74,7 @@ fn the_same(home: &Home) {
         (&json!(5), &json!(2), &json!(2))
     );
     assert_eq!((&from_store["subjects"][0]["subject"], &from_store["subjects"][0]["name"]), (&user, &json!("admin")));
+    assert_eq!(parsed(&replay(&["--what-if", "--json"])), from_store, "nothing asked before it was made");
     done(home, &["audit", "export", "--output", "log.jsonl"]);
     let mut from_export = parsed(&replay(&["--json", "--export", "log.jsonl"]));
     assert_eq!(from_export["subjects"][0]["name"], Value::Null);

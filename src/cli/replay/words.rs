@@ -33,6 +33,15 @@ fn add(text: &mut String, report: &Report) {
     for not_counted in &report.not_counted {
         line(text, &format!("{} records not counted: {}", not_counted.requests, not_counted.reason));
     }
+    if let Some(before) = report.not_yet_made {
+        line(
+            text,
+            &format!(
+                "it was made at {}: {} requests of before asked nothing of it (--what-if asks it of the whole time)",
+                before.in_force_since, before.requests
+            ),
+        );
+    }
     if report.subjects.is_empty() {
         return;
     }

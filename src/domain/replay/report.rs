@@ -60,6 +60,20 @@ pub struct Report {
     pub series: Vec<Step>,
     /// Records that cannot be replayed, by the reason.
     pub not_counted: Vec<NotCounted>,
+    /// Where it is in force and was made within the time: what asked nothing of it, because it was not there yet. With `what_if` all ask it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_yet_made: Option<NotYetMade>,
+}
+
+/// The part of a time in which a limit or a budget that is in force was not there yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ReplayNotYetMade")]
+pub struct NotYetMade {
+    /// When it was made.
+    #[schemars(with = "String")]
+    pub in_force_since: Timestamp,
+    /// Requests of before that would have asked it.
+    pub requests: u64,
 }
 
 /// One of those that a rule counts separately.

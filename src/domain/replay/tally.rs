@@ -125,6 +125,7 @@ impl Tally {
             series: steps.collect(),
             not_counted: not_counted.collect(),
             subjects: self.first_subjects(is_budget),
+            not_yet_made: None,
         }
     }
 

@@ -228,8 +228,18 @@ fn a_rule_that_was_made_within_its_period_has_met_nothing_of_before() {
     let calls = [paid(0), paid(10), paid(20)];
     for rule in [budget_of(&json!({ "period": "month" })), limit_of(&json!({ "burst": 1 }))] {
         assert_eq!(counts(&report(rule.clone(), &calls)), (3, 2), "not made yet: {rule:?}");
-        assert_eq!(counts(&report(made_at(10, rule.clone()), &calls)), (2, 1), "{rule:?}");
-        assert_eq!(counts(&report(made_at(11, rule), &calls)), (1, 0));
+        let found = report(made_at(10, rule.clone()), &calls);
+        assert_eq!(counts(&found), (2, 1), "{rule:?}");
+        assert_eq!(found.not_yet_made, Some(NotYetMade { in_force_since: time(10), requests: 1 }));
+        assert_eq!(counts(&report(made_at(11, rule.clone()), &calls)), (1, 0));
+        for (how, asked) in [
+            ("as a what-if", made_at(10, rule.clone()).as_what_if()),
+            ("made behind the time", made_at(SPAN_S * 1_000, rule.clone())),
+            ("made before all", made_at(-1, rule)),
+        ] {
+            let found = report(asked, &calls);
+            assert_eq!((counts(&found), found.not_yet_made), ((3, 2), None), "{how}");
+        }
     }
     // What began before and was decided later is asked.
     let late = call(5, &json!({ "limited_at": time(15) }));

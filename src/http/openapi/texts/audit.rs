@@ -19,6 +19,7 @@ pub(super) const TAG: Tag = Tag {
              in service, in the order in which the requests asked. Nothing is made or changed. Records from before `from` are read as \
              far as they matter for how it stood then: a window of a limit, the period of a budget. With `candidates` several are \
              compared; with `tightest` beside a limit the lowest `limit` is found that refuses fewer than a share of the calls. \
+             What is in force and was made within the time says what it did; with `what_if` it is asked of the whole time. \
              Two replays run at a time; 503 with more.",
         ),
         text("audit::list", "List audit records", "Newest first. A cursor stays valid while records arrive."),
