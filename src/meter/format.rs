@@ -50,6 +50,8 @@ pub enum Calls {
     EachText,
     /// Once if there is any of this type.
     OnceOf(&'static str),
+    /// Once if it has taken tokens of its own.
+    OnceIfUsed,
 }
 
 impl Calls {

@@ -239,6 +239,7 @@ fn counted(answer: &Node<'_>, (tool, path, calls): &(&str, Path, Calls)) -> Opti
         Calls::Each => u64::try_from(items.filter(is_done).count()).unwrap_or(u64::MAX),
         Calls::EachText => 0,
         Calls::OnceOf(kind) => items.into_iter().any(|item| is_of(item, kind)).into(),
+        Calls::OnceIfUsed => items.into_iter().any(|tokens| tokens.whole().is_some_and(|tokens| tokens > 0)).into(),
     };
     (times > 0).then(|| ((*tool).to_owned(), times))
 }

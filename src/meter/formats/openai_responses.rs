@@ -4,8 +4,8 @@
 use super::{
     super::{
         count_tables::OPENAI,
-        format::{About, Format, Member},
-        path::paths,
+        format::{About, Calls, Format, Member},
+        path::{Path, paths},
         written::Written,
     },
     openai::{CONTENT, TIER},
@@ -50,6 +50,10 @@ pub(in super::super) const OPENAI_RESPONSES: Format = Format {
     usages: paths!["usage", "response/usage"],
     first_usages: &[],
     counts: &OPENAI,
-    calls: &[],
+    // Services that leave the images out of what they say again leave out the calls, and state the tokens of the images.
+    calls: &[
+        ("image_generation", Path::of("tool_usage/image_gen/output_tokens"), Calls::OnceIfUsed),
+        ("image_generation", Path::of("response/tool_usage/image_gen/output_tokens"), Calls::OnceIfUsed),
+    ],
     is_free: false,
 };

@@ -20,6 +20,19 @@ pub(super) fn taken(meter: Meter, members: &str, answer: &str) -> Taken {
     reading.taken()
 }
 
+/// An answer with these items, and so many tokens of the images that were drawn for it.
+fn drawn(output: &str, tokens: u64) -> String {
+    format!(
+        r#"{{"output":[{output}],"usage":{{"input_tokens":9,"output_tokens":8}},"tool_usage":{{"image_gen":{{"input_tokens":50,"output_tokens":{tokens}}},"web_search":{{"num_requests":0}}}}}}"#
+    )
+}
+
+#[test]
+fn a_tool_without_tokens_of_its_own_was_not_called() {
+    let tools = taken(Meter::OpenaiResponses, "", &drawn("", 0)).tools;
+    assert!(tools.iter().all(|(tool, calls)| tool != "image_generation" || *calls == 0), "{tools:?}");
+}
+
 #[test]
 fn calls_are_counted_by_usage_items_and_blocks() {
     use Meter::{AnthropicMessages, BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
@@ -72,6 +85,9 @@ fn calls_are_counted_by_usage_items_and_blocks() {
         (OpenaiResponses, r#"{"output":[{"type":"web_search_call"},{"type":"web_search_call"}]}"#.into(), "web_search", 2),
         (OpenaiResponses, r#"{"output":[],"usage":{"input_tokens":9,"output_tokens":8,"tool_calls_details":{"search_web":{"invocation":2}}}}"#.into(), "web_search", 2),
         (OpenaiResponses, picture, "image_generation", 1),
+        (OpenaiResponses, drawn("", 1_056), "image_generation", 1),
+        (OpenaiResponses, format!("data: {{\"type\":\"response.completed\",\"response\":{}}}\n\n", drawn("", 1_056)), "image_generation", 1),
+        (OpenaiResponses, drawn(r#"{"type":"image_generation_call"},{"type":"image_generation_call"}"#, 2_112), "image_generation", 2),
         (
             AnthropicMessages,
             r#"{"content":[{"type":"server_tool_use","name":"bash_code_execution"},{"type":"mcp_tool_use","name":"x"}]}"#.into(),
