@@ -34,6 +34,7 @@ pub mod replay;
 mod replicas;
 pub mod reseal;
 pub mod revisions;
+mod row_insert;
 mod schema;
 pub mod sessions;
 pub mod sign_ins;

@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use super::{
     Store, StoreError,
     connection::{Connection, on_backend},
+    row_insert::{RowInsert, row_insert},
     schema::audit_entries,
     values::{micros, read_count, read_digest, read_text, signed},
 };
@@ -98,6 +99,14 @@ struct Record<'a> {
     personal: Option<&'a str>,
     change: Option<&'a str>,
 }
+row_insert!(
+    Record<'_>,
+    audit_entries,
+    [
+        chain, seq, id, request_id, stage, time, user_id, route, decision, status, prev_hash, hash, entry, about,
+        personal, change,
+    ]
+);
 
 /// The most rows of one statement: PostgreSQL takes 65,535 values in it, and a row is 16.
 const ROWS_PER_INSERT: usize = 2_000;
@@ -201,14 +210,12 @@ async fn last_link(connection: &mut Connection, chain: String) -> Result<Option<
 
 /// Inserts the rows; in a transaction, unless they are one statement.
 async fn insert(connection: &mut Connection, chain: Arc<str>, rows: Arc<[Arc<AuditRow>]>) -> Result<(), StoreError> {
-    let table = audit_entries::table;
     match connection {
         // One statement a row, so that SQLite parses one.
         Connection::Sqlite(conn) => {
             let insert = move |conn: &mut SqliteConnection| {
                 rows.iter().try_for_each(|row| {
-                    let insert = diesel::insert_into(table).values(Record::new(&chain, row));
-                    diesel::RunQueryDsl::execute(insert, conn).map(drop)
+                    diesel::RunQueryDsl::execute(RowInsert(Record::new(&chain, row)), conn).map(drop)
                 })
             };
             conn.spawn_blocking(insert).await?;
@@ -216,7 +223,7 @@ async fn insert(connection: &mut Connection, chain: Arc<str>, rows: Arc<[Arc<Aud
         Connection::Postgres(conn) => {
             for part in rows.chunks(ROWS_PER_INSERT) {
                 let records: Vec<Record<'_>> = part.iter().map(|row| Record::new(&chain, row)).collect();
-                diesel::insert_into(table).values(records).execute(conn).await?;
+                diesel::insert_into(audit_entries::table).values(records).execute(conn).await?;
             }
         }
     }

@@ -72,14 +72,14 @@ pub(super) async fn for_each<R: Send + 'static>(
 }
 
 /// `insert_rows!(connection, table, records, most)`: inserts a `Vec` of records. PostgreSQL gets at most `most` of them in a
-/// statement, SQLite one, whose text is fixed, so that SQLite parses it once for a connection.
+/// statement, SQLite one, which `row_insert!` writes; its text is fixed, so that SQLite parses it once for a connection.
 macro_rules! insert_rows {
     ($connection:expr, $table:expr, $records:expr, $most:expr) => {{
         let mut records = $records;
         match $connection {
             $crate::store::connection::Connection::Sqlite(conn) => {
                 let insert = |conn: &mut diesel::SqliteConnection, record| {
-                    diesel::RunQueryDsl::execute(diesel::insert_into($table).values(record), conn).map(drop)
+                    diesel::RunQueryDsl::execute($crate::store::row_insert::RowInsert(record), conn).map(drop)
                 };
                 $crate::store::connection::for_each(conn, records, insert).await?;
             }

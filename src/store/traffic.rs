@@ -13,6 +13,7 @@ use diesel_async::RunQueryDsl;
 use super::{
     Store, StoreError,
     connection::{Connection, insert_rows, on_backend},
+    row_insert::row_insert,
     schema::{traffic_groups, traffic_marks, traffic_sums},
     values::{read_count, read_status, signed},
 };
@@ -54,6 +55,7 @@ struct GroupRecord {
     upstream: Option<String>,
     model: Option<String>,
 }
+row_insert!(GroupRecord, traffic_groups, [id, chain, route, decision, reason, status, upstream, model]);
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = traffic_sums)]
@@ -65,6 +67,7 @@ struct SumRecord {
     cost_pusd: i64,
     durations: Vec<u8>,
 }
+row_insert!(SumRecord, traffic_sums, [span_s, begin_s, group_id, requests, cost_pusd, durations]);
 
 impl Store {
     /// Adds what the entries of a chain after the place `after` up to `through` count as.

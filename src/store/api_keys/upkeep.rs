@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, Queryable};
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
@@ -11,6 +11,7 @@ use crate::{
     store::{
         PURGE_ROWS, Store, StoreError,
         connection::{Connection, insert_rows, on_backend},
+        row_insert::row_insert,
         schema::{api_keys, purged_api_keys, users},
         values::micros,
     },
@@ -22,6 +23,15 @@ const USES_AT_ONCE: usize = 500;
 /// How many names one statement of a purge keeps.
 const NAMES_PER_INSERT: usize = 1_000;
 
+/// What is left of a purged key.
+#[derive(Insertable, Queryable)]
+#[diesel(table_name = purged_api_keys)]
+struct Name {
+    id: String,
+    name: String,
+}
+row_insert!(Name, purged_api_keys, [id, name]);
+
 impl Store {
     /// Deletes keys that were revoked or expired before `before`, but for their names, and gives their number; at most
     /// [`PURGE_ROWS`]: call it again while it finds that many.
@@ -32,10 +42,8 @@ impl Store {
             let dead = api_keys::table.filter(dead).select(api_keys::id).limit(PURGE_ROWS);
             let ids: Vec<String> = on_backend!(connection, |conn| dead.load(conn).await)?;
             let names = api_keys::table.filter(api_keys::id.eq_any(ids.clone())).select((api_keys::id, api_keys::name));
-            let names: Vec<(String, String)> = on_backend!(connection, |conn| names.load(conn).await)?;
-            let record = |(id, name): (String, String)| (purged_api_keys::id.eq(id), purged_api_keys::name.eq(name));
-            let records: Vec<_> = names.into_iter().map(record).collect();
-            insert_rows!(connection, purged_api_keys::table, records, NAMES_PER_INSERT);
+            let names: Vec<Name> = on_backend!(connection, |conn| names.load(conn).await)?;
+            insert_rows!(connection, purged_api_keys::table, names, NAMES_PER_INSERT);
             let purge = diesel::delete(api_keys::table.filter(api_keys::id.eq_any(ids)));
             Ok(on_backend!(connection, |conn| purge.execute(conn).await)?)
         })

@@ -15,6 +15,7 @@ use crate::{
     store::{
         StoreError,
         connection::{Connection, insert_rows},
+        row_insert::row_insert,
         schema::ledger_entries,
         values::{micros, signed},
     },
@@ -84,6 +85,31 @@ struct Record {
     reasoning_tokens: i64,
     estimated: bool,
 }
+row_insert!(
+    Record,
+    ledger_entries,
+    [
+        request_id,
+        kind,
+        time,
+        amount_pusd,
+        accounts,
+        user_id,
+        team_id,
+        key_id,
+        route,
+        model,
+        price_version,
+        upstream,
+        served_model,
+        input_tokens,
+        cached_tokens,
+        cache_write_tokens,
+        output_tokens,
+        reasoning_tokens,
+        estimated,
+    ]
+);
 
 /// The most rows of one statement: PostgreSQL takes 65,535 values in it, and a row is 19.
 const ROWS_PER_INSERT: usize = 1_500;

@@ -19,6 +19,7 @@ use crate::{
     store::{
         StoreError,
         connection::{Connection, insert_rows, on_backend},
+        row_insert::row_insert,
         schema::ledger_holds,
         values::{micros, read_text, read_time},
     },
@@ -49,6 +50,11 @@ struct Record {
     model: Option<String>,
     price_version: Option<i64>,
 }
+row_insert!(
+    Record,
+    ledger_holds,
+    [request_id, owner, opened_at, amount_pusd, accounts, user_id, team_id, key_id, route, model, price_version]
+);
 
 /// The most rows of one statement: PostgreSQL takes 65,535 values in it, and a row is 11.
 const ROWS_PER_INSERT: usize = 2_500;
