@@ -219,3 +219,19 @@ async fn set_up<C: SimpleAsyncConnection>(mut conn: C, sql: &str) -> ConnectionR
     conn.batch_execute(sql).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::{Connection, RunQueryDsl, SqliteConnection, dsl::sql, sql_types::Bool};
+
+    #[test]
+    fn sqlite_is_built_without_locks_that_nobody_needs() {
+        let mut conn = SqliteConnection::establish(":memory:").unwrap();
+        let mut is_used = |option: &str| {
+            let used = sql::<Bool>(&format!("sqlite_compileoption_used('{option}')"));
+            diesel::select(used).get_result::<bool>(&mut conn).unwrap()
+        };
+        assert!(is_used("THREADSAFE=2") && is_used("DEFAULT_MEMSTATUS=0"), "see .cargo/config.toml");
+        assert!(!is_used("ENABLE_MEMORY_MANAGEMENT"), "see .cargo/config.toml");
+    }
+}
