@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use super::{
     Store, StoreError,
-    connection::{Connection, on_backend},
+    connection::{Connection, First, on_backend},
     row_insert::{RowInsert, row_insert},
     schema::audit_entries,
     values::{micros, read_count, read_digest, read_text, signed},
@@ -201,7 +201,7 @@ async fn last_link(connection: &mut Connection, chain: String) -> Result<Option<
         .filter(audit_entries::chain.eq(chain))
         .order(audit_entries::seq.desc())
         .select((audit_entries::seq, audit_entries::hash));
-    let last: Option<(i64, Vec<u8>)> = on_backend!(connection, |conn| last.first(conn).await.optional())?;
+    let last: Option<(i64, Vec<u8>)> = on_backend!(connection, |conn| First(last).get_result(conn).await.optional())?;
     last.map(|(seq, hash)| {
         Ok(Head { seq: read_count("audit_entries.seq", seq)?, hash: read_digest("audit_entries.hash", hash)? })
     })

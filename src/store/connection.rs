@@ -5,7 +5,12 @@
 
 use std::{error::Error, future::Future};
 
-use diesel::{QueryResult, SqliteConnection, connection::AnsiTransactionManager};
+use diesel::{
+    QueryResult, SqliteConnection,
+    backend::Backend,
+    connection::AnsiTransactionManager,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+};
 use diesel_async::{
     AnsiTransactionManager as PgTransactions, AsyncConnection, TransactionManager,
     pooled_connection::deadpool::Object,
@@ -60,6 +65,23 @@ macro_rules! on_backend {
     };
 }
 pub(super) use on_backend;
+
+/// The first row of a query. That of diesel's `first` binds the 1 of its LIMIT, which makes SQLite parse and plan the statement
+/// anew each time it runs, because its planner looks at the value.
+#[derive(QueryId)]
+pub(super) struct First<Q>(pub Q);
+
+impl<Q: Query> Query for First<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q: QueryFragment<DB>, DB: Backend> QueryFragment<DB> for First<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(" LIMIT 1");
+        Ok(())
+    }
+}
 
 /// Runs a statement on SQLite for each of `rows`, within a transaction. SQLite parses the statement once for a connection,
 /// as long as the text of the statement does not depend on how many rows there are.

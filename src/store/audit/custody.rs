@@ -145,7 +145,7 @@ impl Store {
 /// Up to where a chain may be dropped; 0 if it may not.
 pub(super) async fn dropped_through(connection: &mut Connection, chain: String) -> Result<u64, StoreError> {
     let through = audit_drops::table.find(chain).select(audit_drops::through_seq);
-    let through: Option<i64> = on_backend!(connection, |conn| through.first(conn).await.optional())?;
+    let through: Option<i64> = on_backend!(connection, |conn| through.get_result(conn).await.optional())?;
     read_count("audit_drops.through_seq", through.unwrap_or_default())
 }
 
