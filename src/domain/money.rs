@@ -13,6 +13,8 @@ pub struct Money(i64);
 
 /// Decimal places of a pico-USD.
 const PLACES: u32 = 12;
+/// Room for the digits of any amount, its sign and its point.
+const DIGITS: usize = 24;
 /// Amounts as they are written: below ten million USD, exact to the pico-USD.
 const PATTERN: &str = r"^-?[0-9]{1,7}(\.[0-9]{1,12})?$";
 
@@ -56,6 +58,11 @@ impl Money {
     #[must_use]
     pub fn times(tokens: u64, each_pusd: u64) -> Option<Self> {
         i64::try_from(tokens.checked_mul(each_pusd)?).ok().map(Self)
+    }
+
+    /// The shortest decimal text in USD that is exact: `0.002`, `-1`, `0`.
+    fn text(self) -> String {
+        signed_decimal(self.0 < 0, self.0.unsigned_abs(), PLACES)
     }
 }
 
@@ -144,14 +151,34 @@ impl Digits {
 /// The shortest decimal text of `units` of 10⁻ᵖˡᵃᶜᵉˢ; [`whole`] reads it.
 #[must_use]
 pub fn decimal(units: u64, places: u32) -> String {
-    let width = usize::try_from(places).unwrap_or(usize::MAX);
-    let digits = format!("{units:0>width$}");
-    let (integer, fraction) = digits.split_at(digits.len().saturating_sub(width));
-    let integer = if integer.is_empty() { "0" } else { integer };
-    match fraction.trim_end_matches('0') {
-        "" => integer.to_owned(),
-        fraction => format!("{integer}.{fraction}"),
+    signed_decimal(false, units, places)
+}
+
+/// The same with a sign. Without `format!`, because each call has several amounts in its records.
+fn signed_decimal(is_negative: bool, units: u64, places: u32) -> String {
+    let digit = |value: u64| b'0'.saturating_add(u8::try_from(value % 10).unwrap_or_default());
+    let mut rest = units;
+    // From the last digit on; the zeros that a fraction ends in are left out.
+    let mut reversed = Vec::with_capacity(DIGITS);
+    for _ in 0..places {
+        if rest % 10 != 0 || !reversed.is_empty() {
+            reversed.push(digit(rest));
+        }
+        rest /= 10;
     }
+    if !reversed.is_empty() {
+        reversed.push(b'.');
+    }
+    reversed.push(digit(rest));
+    while rest > 9 {
+        rest /= 10;
+        reversed.push(digit(rest));
+    }
+    if is_negative {
+        reversed.push(b'-');
+    }
+    reversed.reverse();
+    String::from_utf8(reversed).unwrap_or_default()
 }
 
 impl FromStr for Money {
@@ -164,10 +191,8 @@ impl FromStr for Money {
 }
 
 impl fmt::Display for Money {
-    /// The shortest decimal text in USD that is exact: `0.002`, `-1`, `0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        write!(f, "{sign}{}", decimal(self.0.unsigned_abs(), PLACES))
+        f.write_str(&self.text())
     }
 }
 
@@ -183,7 +208,7 @@ impl JsonSchema for Money {
 
 impl Serialize for Money {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.text())
     }
 }
 
@@ -227,11 +252,20 @@ mod tests {
             (150_000, "0.00000015"),
             (2_000_000_000, "0.002"),
             (-1_000_000_000_000, "-1"),
+            (-10_000_000_000_000, "-10"),
+            (i64::MAX, "9223372.036854775807"),
+            (i64::MIN, "-9223372.036854775808"),
             (1, "0.000000000001"),
             (12_340_000_000_000, "12.34"),
         ] {
-            assert_eq!(Money::from_pusd(pico_usd).to_string(), text);
+            let money = Money::from_pusd(pico_usd);
+            assert_eq!(money.to_string(), text);
+            assert_eq!(serde_json::to_value(money).unwrap(), text);
         }
+        assert_eq!(
+            (decimal(0, 0), decimal(120, 0), decimal(7, 30)),
+            ("0".into(), "120".into(), format!("0.{:030}", 7))
+        );
     }
 
     #[test]
