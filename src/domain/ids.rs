@@ -27,7 +27,7 @@ macro_rules! id {
             /// Only the canonical hyphenated form is an id; anything else would give one object two names.
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let id = Uuid::try_parse(text).map_err(|_| InvalidId)?;
-                (id.as_hyphenated().to_string() == text).then_some(Self(id)).ok_or(InvalidId)
+                (*id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *text).then_some(Self(id)).ok_or(InvalidId)
             }
         }
     };

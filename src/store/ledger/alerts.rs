@@ -4,7 +4,7 @@ use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, Queryable, Sele
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::balances::{Name, parse};
+use super::balances::{name, parse};
 use crate::{
     domain::{
         budget::Alert,
@@ -108,7 +108,7 @@ pub(super) async fn raise(
     for alert in alerts {
         let row = (
             budget_alerts::id.eq(alert.id.to_string()),
-            budget_alerts::account.eq(Name(alert.account).to_string()),
+            budget_alerts::account.eq(name(&alert.account)),
             budget_alerts::fraction_ppm.eq(signed(alert.fraction_ppm)),
             budget_alerts::name.eq(&*alert.budget),
             budget_alerts::spent_pusd.eq(alert.spent.pusd()),

@@ -1,6 +1,6 @@
 //! Balances by account. An account is written as one text, so that rows can be locked in the order of it.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, SqliteConnection,
@@ -206,11 +206,11 @@ async fn update(conn: &mut AsyncPgConnection, movements: &[Movement]) -> QueryRe
 
 fn row(movement: &Movement) -> Row {
     let Balance { spent, held } = movement.after;
-    (Name(movement.account).to_string(), spent.pusd(), held.pusd())
+    (name(&movement.account), spent.pusd(), held.pusd())
 }
 
 fn texts(accounts: &BTreeSet<BudgetAccount>) -> Vec<String> {
-    accounts.iter().map(|account| Name(*account).to_string()).collect()
+    accounts.iter().map(name).collect()
 }
 
 fn balances(rows: Vec<Row>) -> Result<Balances, StoreError> {
@@ -221,17 +221,28 @@ fn balances(rows: Vec<Row>) -> Result<Balances, StoreError> {
     rows.into_iter().map(balance).collect()
 }
 
-/// An account as one text: `budget/subject/since`, since in microseconds.
-pub(super) struct Name(pub BudgetAccount);
+/// Room for an account as one text.
+pub(super) const NAME_BYTES: usize = 96;
 
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let BudgetAccount { budget, subject, since } = self.0;
-        write!(f, "{budget}/{}/{}", Uuid::from(subject), micros(since))
-    }
+/// An account as one text.
+pub(super) fn name(account: &BudgetAccount) -> String {
+    let mut text = String::with_capacity(NAME_BYTES);
+    push_name(&mut text, account);
+    text
 }
 
-/// Reads the text of a [`Name`].
+/// Adds an account as one text: `budget/subject/since`, since in microseconds.
+pub(super) fn push_name(text: &mut String, account: &BudgetAccount) {
+    let BudgetAccount { budget, subject, since } = *account;
+    let mut buffer = Uuid::encode_buffer();
+    for id in [budget.0, subject.into()] {
+        text.push_str(id.as_hyphenated().encode_lower(&mut buffer));
+        text.push('/');
+    }
+    text.push_str(&micros(since).to_string());
+}
+
+/// Reads what [`name`] writes.
 pub(super) fn parse(text: &str) -> Result<BudgetAccount, StoreError> {
     const COLUMN: &str = "ledger.account";
     let corrupt = || StoreError::Corrupt(format!("{COLUMN}: is not three parts"));
@@ -243,4 +254,31 @@ pub(super) fn parse(text: &str) -> Result<BudgetAccount, StoreError> {
     let budget: BudgetId = read_text(COLUMN, budget)?;
     let subject: Subject = read_text::<Uuid>(COLUMN, subject)?.into();
     Ok(BudgetAccount { budget, subject, since: read_time(COLUMN, read_text(COLUMN, since)?)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::ledger::holds::accounts_text;
+
+    proptest! {
+        #[test]
+        fn accounts_are_read_as_they_were_written(budget: u128, subject: u128, micros in 0..i64::MAX / 1_000_000) {
+            let since = Timestamp::from_microsecond(micros).unwrap();
+            let account = BudgetAccount {
+                budget: BudgetId(Uuid::from_u128(budget)),
+                subject: Uuid::from_u128(subject).into(),
+                since,
+            };
+            let written = format!("{}/{}/{micros}", Uuid::from_u128(budget), Uuid::from_u128(subject));
+            prop_assert_eq!(name(&account), &*written);
+            prop_assert_eq!(parse(&written), Ok(account));
+            for accounts in [vec![], vec![account], vec![account; 3]] {
+                let texts = vec![written.clone(); accounts.len()];
+                prop_assert_eq!(accounts_text(&accounts), serde_json::to_string(&texts).unwrap());
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use jiff::Timestamp;
 
-use super::balances::{Name, parse};
+use super::balances::{NAME_BYTES, parse, push_name};
 use crate::{
     domain::{
         ids::RequestId,
@@ -100,10 +100,17 @@ pub(super) async fn of_owner(connection: &mut Connection, owner: &str) -> Result
     ids.iter().map(|id| read_text("ledger_holds.request_id", id)).collect()
 }
 
-/// The accounts as they are written in a column.
+/// The accounts as they are written in a column: a list of texts in JSON. None has a character that JSON escapes.
 pub(super) fn accounts_text(accounts: &[BudgetAccount]) -> String {
-    let names: Vec<String> = accounts.iter().map(|account| Name(*account).to_string()).collect();
-    serde_json::Value::from(names).to_string()
+    let mut text = String::with_capacity(NAME_BYTES.saturating_mul(accounts.len().max(1)));
+    let mut before = "[\"";
+    for account in accounts {
+        text.push_str(before);
+        push_name(&mut text, account);
+        before = "\",\"";
+    }
+    text.push_str(if accounts.is_empty() { "[]" } else { "\"]" });
+    text
 }
 
 pub(super) fn read_accounts(text: &str) -> Result<Vec<BudgetAccount>, StoreError> {
