@@ -5,13 +5,13 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Lower-case hexadecimal digits.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
-    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().map_or('0', char::from);
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0x0f));
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
+    let mut digits = vec![b'0'; bytes.len().saturating_mul(2)];
+    let (pairs, _) = digits.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 0x0f)];
     }
-    text
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// The bytes of a text that [`encode`] makes; of any other text, nothing.
@@ -48,6 +48,7 @@ mod tests {
             assert_eq!(decode(&text), Some([byte]));
         }
         assert_eq!(encode(&[]), "");
+        assert_eq!(encode(&[0x01, 0xab, 0xf0]), "01abf0");
     }
 
     #[test]
