@@ -82,6 +82,13 @@ pub fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
     Ok(bytes)
 }
 
+/// So many random bytes from the operating system's generator, drawn at once.
+pub fn random_bytes(count: usize) -> Result<Vec<u8>, CryptoError> {
+    let mut bytes = vec![0; count];
+    rand::fill(&mut bytes).map_err(|_| CryptoError::Library)?;
+    Ok(bytes)
+}
+
 /// SHA-256 over the parts, one after the other.
 #[must_use]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {

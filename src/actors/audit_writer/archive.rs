@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use crate::{
-    crypto,
+    crypto::{self, CryptoError},
     domain::audit::{Draft, Head, Salt},
     store::{Store, StoreError, audit::AuditRow},
 };
@@ -101,9 +101,9 @@ impl Archive {
     /// The rows that put `drafts` behind `head`, and the head after them. Never the same twice: each has its own salts.
     pub(super) fn link(&self, mut head: Head, drafts: &[Draft]) -> Result<(Vec<Arc<AuditRow>>, Head), StoreError> {
         let mut rows = Vec::with_capacity(drafts.len());
-        for draft in drafts {
+        for (draft, salts) in drafts.iter().zip(salts_of_each(drafts.len())?) {
             let link = head
-                .link(&self.chain, draft, salts()?, crypto::sha256)
+                .link(&self.chain, draft, salts, crypto::sha256)
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?;
             head = link.head();
             rows.push(Arc::new(AuditRow::new(draft, link)));
@@ -154,9 +154,36 @@ impl Archive {
     }
 }
 
-/// Two salts of 16 random bytes, drawn at once.
+/// Two salts of 16 random bytes.
 pub(in crate::actors) fn salts() -> Result<[Salt; 2], StoreError> {
-    let drawn = crypto::random::<32>().map_err(|error| StoreError::Other(error.to_string()))?;
-    let half = |at: usize| std::array::from_fn(|byte| drawn.get(at.saturating_add(byte)).copied().unwrap_or_default());
-    Ok([half(0), half(16)])
+    let salt = || crypto::random().map_err(undrawn);
+    Ok([salt()?, salt()?])
+}
+
+/// Two salts for each of so many entries, drawn at once: most of what a draw costs is the same for any number of bytes.
+fn salts_of_each(entries: usize) -> Result<Vec<[Salt; 2]>, StoreError> {
+    let drawn = crypto::random_bytes(entries.saturating_mul(size_of::<[Salt; 2]>())).map_err(undrawn)?;
+    let (salts, _) = drawn.as_chunks::<16>();
+    let (pairs, _) = salts.as_chunks::<2>();
+    Ok(pairs.to_vec())
+}
+
+fn undrawn(error: CryptoError) -> StoreError {
+    StoreError::Other(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_entry_has_its_own_salts() {
+        let drawn = salts_of_each(5).unwrap();
+        assert_eq!(drawn.len(), 5);
+        let different: HashSet<Salt> = drawn.into_iter().chain([salts().unwrap()]).flatten().collect();
+        assert_eq!(different.len(), 12);
+        assert!(salts_of_each(0).unwrap().is_empty());
+    }
 }
