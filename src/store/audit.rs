@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use super::{
     Store, StoreError,
     connection::{Connection, First, on_backend},
-    row_insert::{RowInsert, row_insert},
+    row_insert::{insert_each, row_insert},
     schema::audit_entries,
     values::{micros, read_count, read_digest, read_text, signed},
 };
@@ -179,7 +179,7 @@ impl Store {
         rows: impl IntoIterator<Item = impl Into<Arc<AuditRow>>>,
     ) -> Result<(), StoreError> {
         let (chain, rows): (Arc<str>, Arc<[_]>) = (chain.into(), rows.into_iter().map(Into::into).collect());
-        // SQLite takes one row a statement.
+        // More than one row can be several statements on SQLite.
         let rows_per_statement = if self.inner.pools.block() { 1 } else { ROWS_PER_INSERT };
         if rows.len() <= rows_per_statement {
             return self
@@ -211,13 +211,9 @@ async fn last_link(connection: &mut Connection, chain: String) -> Result<Option<
 /// Inserts the rows; in a transaction, unless they are one statement.
 async fn insert(connection: &mut Connection, chain: Arc<str>, rows: Arc<[Arc<AuditRow>]>) -> Result<(), StoreError> {
     match connection {
-        // One statement a row, so that SQLite parses one.
         Connection::Sqlite(conn) => {
-            let insert = move |conn: &mut SqliteConnection| {
-                rows.iter().try_for_each(|row| {
-                    diesel::RunQueryDsl::execute(RowInsert(Record::new(&chain, row)), conn).map(drop)
-                })
-            };
+            let insert =
+                move |conn: &mut SqliteConnection| insert_each(conn, rows.iter().map(|row| Record::new(&chain, row)));
             conn.spawn_blocking(insert).await?;
         }
         Connection::Postgres(conn) => {

@@ -94,16 +94,13 @@ pub(super) async fn for_each<R: Send + 'static>(
 }
 
 /// `insert_rows!(connection, table, records, most)`: inserts a `Vec` of records. PostgreSQL gets at most `most` of them in a
-/// statement, SQLite one, which `row_insert!` writes; its text is fixed, so that SQLite parses it once for a connection.
+/// statement; SQLite gets them as `row_insert!` writes them.
 macro_rules! insert_rows {
     ($connection:expr, $table:expr, $records:expr, $most:expr) => {{
         let mut records = $records;
         match $connection {
             $crate::store::connection::Connection::Sqlite(conn) => {
-                let insert = |conn: &mut diesel::SqliteConnection, record| {
-                    diesel::RunQueryDsl::execute($crate::store::row_insert::RowInsert(record), conn).map(drop)
-                };
-                $crate::store::connection::for_each(conn, records, insert).await?;
+                conn.spawn_blocking(move |conn| $crate::store::row_insert::insert_each(conn, records)).await?;
             }
             $crate::store::connection::Connection::Postgres(conn) => {
                 while !records.is_empty() {

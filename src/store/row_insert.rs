@@ -1,42 +1,94 @@
-//! An INSERT of one row for SQLite, whose text is written out where it is compiled.
+//! INSERTs of rows for SQLite, whose text is written out where it is compiled.
 //!
 //! What diesel makes of `insert_into(table).values(record)` is the same statement, but it looks at every column several
 //! times for each row, because a column might be left out.
 
-use diesel::SqliteConnection;
+use diesel::{
+    QueryResult, SqliteConnection,
+    query_builder::{AstPass, QueryFragment, QueryId},
+    sqlite::Sqlite,
+};
 
-/// Inserts one record into the table that [`row_insert!`] names for it.
-pub(super) struct RowInsert<R>(pub R);
+/// How many rows one statement inserts as long as there are so many. SQLite opens the table and its indexes once for each
+/// statement. A fixed number, so that SQLite parses two texts for a connection: that of so many rows and that of one.
+const ROWS: usize = 8;
 
-impl<R> diesel::RunQueryDsl<SqliteConnection> for RowInsert<R> {}
+/// A record that is a row of a table; see [`row_insert!`].
+pub(super) trait Row {
+    /// What tells its statements from those of all other records.
+    type Id: 'static;
 
-/// `row_insert!(Record, table, [column, …])`: the INSERT of a [`RowInsert`] of such records. The fields of a record are the
-/// columns, all of them; `None` is NULL.
+    /// Its statement up to the values.
+    const INTO: &'static str;
+
+    /// Adds its values, without the parentheses.
+    fn push_values<'b>(&'b self, out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()>;
+}
+
+/// Inserts so many records.
+struct RowInsert<R, const N: usize>([R; N]);
+
+impl<R: Row, const N: usize> QueryId for RowInsert<R, N> {
+    type QueryId = RowInsert<R::Id, N>;
+}
+
+impl<R: Row, const N: usize> QueryFragment<Sqlite> for RowInsert<R, N> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(R::INTO);
+        let mut before = " (";
+        for row in &self.0 {
+            out.push_sql(before);
+            row.push_values(out.reborrow())?;
+            before = "), (";
+        }
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl<R, const N: usize> diesel::RunQueryDsl<SqliteConnection> for RowInsert<R, N> {}
+
+/// Inserts records in their order, within a transaction if they are more than one.
+pub(super) fn insert_each<R: Row>(
+    conn: &mut SqliteConnection,
+    records: impl IntoIterator<Item = R>,
+) -> QueryResult<()> {
+    let mut records = records.into_iter();
+    loop {
+        let some: Vec<R> = records.by_ref().take(ROWS).collect();
+        match <[R; ROWS]>::try_from(some) {
+            Ok(rows) => diesel::RunQueryDsl::execute(RowInsert(rows), conn).map(drop)?,
+            Err(rest) => {
+                let insert = |row| diesel::RunQueryDsl::execute(RowInsert([row]), conn).map(drop);
+                return rest.into_iter().try_for_each(insert);
+            }
+        }
+    }
+}
+
+/// `row_insert!(Record, table, [column, …])`: such records are rows of this table. The fields of a record are the columns, all
+/// of them; `None` is NULL.
 macro_rules! row_insert {
     ($record:ident $(<$life:lifetime>)?, $table:ident, [$first:ident $(, $column:ident)* $(,)?]) => {
-        impl diesel::query_builder::QueryId for $crate::store::row_insert::RowInsert<$record $(<$life>)?> {
-            type QueryId = fn($record $(<$life>)?);
-        }
+        impl $crate::store::row_insert::Row for $record $(<$life>)? {
+            type Id = fn($record $(<$life>)?);
 
-        impl diesel::query_builder::QueryFragment<diesel::sqlite::Sqlite>
-            for $crate::store::row_insert::RowInsert<$record $(<$life>)?>
-        {
-            fn walk_ast<'b>(
+            const INTO: &'static str = concat!(
+                "INSERT INTO `", stringify!($table), "` (`", stringify!($first), "`",
+                $(", `", stringify!($column), "`",)*
+                ") VALUES"
+            );
+
+            fn push_values<'b>(
                 &'b self,
                 mut out: diesel::query_builder::AstPass<'_, 'b, diesel::sqlite::Sqlite>,
             ) -> diesel::QueryResult<()> {
-                let $record { $first $(, $column)* } = &self.0;
-                out.push_sql(concat!(
-                    "INSERT INTO `", stringify!($table), "` (`", stringify!($first), "`",
-                    $(", `", stringify!($column), "`",)*
-                    ") VALUES ("
-                ));
+                let $record { $first $(, $column)* } = self;
                 out.push_bind_param::<diesel::dsl::SqlTypeOf<$table::$first>, _>($first)?;
                 $(
                     out.push_sql(", ");
                     out.push_bind_param::<diesel::dsl::SqlTypeOf<$table::$column>, _>($column)?;
                 )*
-                out.push_sql(")");
                 Ok(())
             }
         }
@@ -46,7 +98,7 @@ pub(super) use row_insert;
 
 #[cfg(test)]
 mod tests {
-    use diesel::{Insertable, debug_query, sqlite::Sqlite};
+    use diesel::{Connection, Insertable, QueryDsl, RunQueryDsl, debug_query};
 
     use super::*;
     use crate::store::schema::ledger_holds;
@@ -62,14 +114,36 @@ mod tests {
     }
     row_insert!(Record<'_>, ledger_holds, [request_id, amount_pusd, route, team_id, price_version]);
 
+    fn record(number: i64) -> Record<'static> {
+        let team_id = (number > 3).then(|| "team".to_owned());
+        Record { request_id: format!("{number:02}"), amount_pusd: number, route: "a", team_id, price_version: None }
+    }
+
     #[test]
     fn it_is_the_statement_that_diesel_makes() {
-        let record =
-            Record { request_id: "r".into(), amount_pusd: 7, route: "a", team_id: None, price_version: Some(3) };
-        let diesels = diesel::insert_into(ledger_holds::table).values(record.clone());
-        assert_eq!(
-            debug_query::<Sqlite, _>(&RowInsert(record)).to_string(),
-            debug_query::<Sqlite, _>(&diesels).to_string()
-        );
+        for record in [record(1), record(7)] {
+            let diesels = diesel::insert_into(ledger_holds::table).values(record.clone());
+            assert_eq!(
+                debug_query::<Sqlite, _>(&RowInsert([record])).to_string(),
+                debug_query::<Sqlite, _>(&diesels).to_string()
+            );
+        }
+    }
+
+    #[test]
+    fn any_number_of_rows_is_inserted_in_their_order() {
+        let mut conn = SqliteConnection::establish(":memory:").unwrap();
+        let table = "CREATE TABLE ledger_holds (request_id TEXT, amount_pusd BIGINT, route TEXT, team_id TEXT, \
+             price_version BIGINT)";
+        diesel::sql_query(table).execute(&mut conn).unwrap();
+        for count in [0, 1, 7, 8, 9, 16, 19] {
+            insert_each(&mut conn, (0..count).map(record)).unwrap();
+            let rows = ledger_holds::table.order(ledger_holds::request_id);
+            let rows = rows.select((ledger_holds::amount_pusd, ledger_holds::team_id, ledger_holds::price_version));
+            let rows: Vec<(i64, Option<String>, Option<i64>)> = rows.load(&mut conn).unwrap();
+            let expected = (0..count).map(record).map(|row| (row.amount_pusd, row.team_id, row.price_version));
+            assert_eq!(rows, expected.collect::<Vec<_>>(), "{count} rows");
+            diesel::delete(ledger_holds::table).execute(&mut conn).unwrap();
+        }
     }
 }
