@@ -13,7 +13,7 @@ on_both!(
     replicas_that_start_at_once_migrate_once,
 );
 
-const ALL: [&str; 20] = [
+const ALL: [&str; 21] = [
     "2026-11-23-000001_identity",
     "2026-11-23-000002_audit",
     "2026-11-23-000003_credentials",
@@ -34,6 +34,7 @@ const ALL: [&str; 20] = [
     "2026-11-29-000081_list_entries",
     "2026-11-30-000091_calendar_windows",
     "2026-11-30-000101_redeemed_sign_ins",
+    "2026-11-30-000111_lean_holds",
 ];
 
 async fn the_schema_goes_up_and_down_to_nothing_and_up_again(db: Database) {

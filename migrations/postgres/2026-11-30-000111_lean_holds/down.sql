@@ -1,0 +1,1 @@
+CREATE INDEX ledger_holds_owner ON ledger_holds (owner);
