@@ -147,7 +147,7 @@ mod tests {
             let inserted = conn.transaction(|conn| insert_each(conn, (0..count).map(record)));
             let is_conflict = matches!(inserted, Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)));
             assert!(is_conflict, "{count} rows: {inserted:?}");
-            assert_eq!(ledger_holds::table.count().get_result(&mut conn), Ok(1_i64));
+            assert_eq!(ledger_holds::table.count().get_result::<i64>(&mut conn), Ok(1));
         }
     }
 
