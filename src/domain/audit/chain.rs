@@ -61,7 +61,7 @@ impl Head {
         let personal = parts::personal(draft, personal_salt)?;
         let change = parts::change(draft, change_salt)?;
         let commit = |part: &Option<String>| part.as_ref().map(|part| hex::encode(&sha256(&[part.as_bytes()])));
-        let entry = serde_json::to_string(&Canonical {
+        let entry = parts::line(&Canonical {
             chain,
             seq,
             id: draft.id,

@@ -90,7 +90,17 @@ struct Salted<T> {
 }
 
 fn salted(salt: Salt, part: impl Serialize) -> Result<String, serde_json::Error> {
-    serde_json::to_string(&Salted { salt: hex::encode(&salt), part })
+    line(&Salted { salt: hex::encode(&salt), part })
+}
+
+/// Room for most lines, so that they do not grow step by step.
+const LINE_BYTES: usize = 1_024;
+
+/// One line of JSON.
+pub(super) fn line(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut bytes = Vec::with_capacity(LINE_BYTES);
+    serde_json::to_writer(&mut bytes, value)?;
+    String::from_utf8(bytes).map_err(serde::ser::Error::custom)
 }
 
 impl<'a> Personal<'a> {
