@@ -78,13 +78,19 @@ pub(super) async fn take(
     records.into_iter().map(|record: Record| OpenHold::try_from(record).map(|open| (open.hold.request, open))).collect()
 }
 
-/// One statement a call, so that SQLite parses one.
+/// Two statements a call, whose texts are fixed, so that SQLite parses them once: RETURNING would make a table for each call.
+/// Nobody comes between them, because the transaction has the only right to write.
 fn take_each(conn: &mut SqliteConnection, ids: &[String]) -> QueryResult<Vec<Record>> {
-    let take = |id| {
-        let take = diesel::delete(ledger_holds::table.filter(ledger_holds::request_id.eq(id)));
-        diesel::RunQueryDsl::get_result(take.returning(Record::as_returning()), conn).optional().transpose()
-    };
-    ids.iter().filter_map(take).collect()
+    let mut taken = Vec::with_capacity(ids.len());
+    for id in ids {
+        let hold = ledger_holds::table.find(id).select(Record::as_select());
+        let hold: Option<Record> = diesel::RunQueryDsl::get_result(hold, conn).optional()?;
+        if let Some(hold) = hold {
+            diesel::RunQueryDsl::execute(diesel::delete(ledger_holds::table.find(id)), conn)?;
+            taken.push(hold);
+        }
+    }
+    Ok(taken)
 }
 
 pub(super) async fn insert(connection: &mut Connection, holds: Vec<OpenHold>) -> Result<(), StoreError> {
