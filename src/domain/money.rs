@@ -161,7 +161,7 @@ fn signed_decimal(is_negative: bool, units: u64, places: u32) -> String {
     // From the last digit on; the zeros that a fraction ends in are left out.
     let mut reversed = Vec::with_capacity(DIGITS);
     for _ in 0..places {
-        if rest % 10 != 0 || !reversed.is_empty() {
+        if !rest.is_multiple_of(10) || !reversed.is_empty() {
             reversed.push(digit(rest));
         }
         rest /= 10;
