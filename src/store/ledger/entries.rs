@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::holds::{OpenHold, accounts_text};
 use crate::{
     domain::{
-        ids::RequestId,
+        ids::{ApiKeyId, RequestId, TeamId},
         ledger::{Purpose, Served},
         money::Money,
         usage::Usage,
@@ -157,14 +157,14 @@ impl From<Entry> for Record {
     fn from(entry: Entry) -> Self {
         let Entry { request, kind, time, amount, accounts, purpose, upstream, served_model, usage, estimated } = entry;
         Self {
-            request_id: request.to_string(),
+            request_id: request.text(),
             kind: kind.as_str(),
             time: micros(time),
             amount_pusd: amount.pusd(),
             accounts,
-            user_id: purpose.user.to_string(),
-            team_id: purpose.team.map(|id| id.to_string()),
-            key_id: purpose.key.map(|id| id.to_string()),
+            user_id: purpose.user.text(),
+            team_id: purpose.team.map(TeamId::text),
+            key_id: purpose.key.map(ApiKeyId::text),
             route: purpose.route,
             model: purpose.model,
             price_version: purpose.price_version,

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::balances::{NAME_BYTES, parse, push_name};
 use crate::{
     domain::{
-        ids::RequestId,
+        ids::{ApiKeyId, RequestId, TeamId},
         ledger::{BudgetAccount, Hold, Purpose},
         money::Money,
     },
@@ -67,7 +67,7 @@ pub(super) async fn take(
     if requests.is_empty() {
         return Ok(HashMap::new());
     }
-    let ids: Vec<String> = requests.iter().map(ToString::to_string).collect();
+    let ids: Vec<String> = requests.iter().map(|request| request.text()).collect();
     let records = match connection {
         Connection::Sqlite(conn) => conn.spawn_blocking(move |conn| take_each(conn, &ids)).await?,
         Connection::Postgres(conn) => {
@@ -129,14 +129,14 @@ impl From<&OpenHold> for Record {
     fn from(open: &OpenHold) -> Self {
         let purpose = open.purpose.clone();
         Self {
-            request_id: open.hold.request.to_string(),
+            request_id: open.hold.request.text(),
             owner: open.owner.clone(),
             opened_at: micros(open.opened_at),
             amount_pusd: open.hold.amount.pusd(),
             accounts: accounts_text(&open.hold.accounts),
-            user_id: purpose.user.to_string(),
-            team_id: purpose.team.map(|id| id.to_string()),
-            key_id: purpose.key.map(|id| id.to_string()),
+            user_id: purpose.user.text(),
+            team_id: purpose.team.map(TeamId::text),
+            key_id: purpose.key.map(ApiKeyId::text),
             route: purpose.route,
             model: purpose.model,
             price_version: purpose.price_version,
