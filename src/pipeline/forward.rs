@@ -229,8 +229,9 @@ async fn read_whole(answer: Answer, mut open: Open) -> Result<Forwarded, Upstrea
 /// that is cut before it begins. A short answer of a stated length is collected, so that its record is one entry;
 /// if it stalls, it is passed on as it comes.
 async fn begin(mut stream: AnswerStream, open: &mut Open) -> Result<(Bytes, Option<AnswerStream>), UpstreamError> {
-    tokio::task::yield_now().await;
     if stream.length().is_none_or(|length| length > MAX_COLLECTED_BYTES) {
+        // Bytes that came with the head may still be on their way through the connection's task.
+        tokio::task::yield_now().await;
         let first = match stream.next().now_or_never() {
             Some(Some(piece)) => {
                 let piece = piece.inspect_err(|_| open.cut())?;
