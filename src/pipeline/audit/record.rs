@@ -20,8 +20,8 @@ use crate::{
 /// The record of one request in the making. Dropped before its end, it says `aborted`.
 #[must_use = "a record that is dropped says that the request was aborted"]
 pub struct Record {
-    /// What will be written.
-    pub known: Known,
+    /// What will be written. Boxed: a record is handed on by value from step to step, and this is most of it.
+    pub known: Box<Known>,
     /// Its trace, which ends with it.
     pub trace: Trace,
     audit: Audit,
@@ -49,7 +49,7 @@ impl Record {
     /// A record that knows no more than the head of the request. Without a slot it leaves no entry.
     pub fn of(gate: &Gate, call: &Call, trace: Trace, slot: Option<Slot>) -> Self {
         Self {
-            known: Known::of(call, EntryId(gate.clock.new_id()), gate.recording),
+            known: Box::new(Known::of(call, EntryId(gate.clock.new_id()), gate.recording)),
             trace,
             audit: gate.audit.clone(),
             routing: gate.routing.clone(),
