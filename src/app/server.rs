@@ -5,6 +5,7 @@ mod connections;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    rc::Rc,
     time::Duration,
 };
 
@@ -197,7 +198,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
     let max_tokens = usize::try_from(parts.config.auth.token_cache_entries).unwrap_or(usize::MAX);
     Ok(move || Gate {
         clock: clock.clone(),
-        metrics: metrics.clone(),
+        metrics: Rc::new(metrics.clone()),
         access_log,
         tracing: tracing.clone(),
         shape: shape.clone(),
@@ -215,7 +216,7 @@ fn gate_factory(parts: &Parts, edge: Edge) -> Result<impl Fn() -> Gate + Clone +
         recording,
         cache: cache.clone(),
         purges: published.purges.clone(),
-        upstream: upstream::Client::new(),
+        upstream: Rc::new(upstream::Client::new()),
         buffers: buffers.clone(),
         find: routes::find,
     })

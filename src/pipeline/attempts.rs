@@ -41,7 +41,7 @@ const MS_IN_S: u64 = 1_000;
 
 /// The targets of one call, and what was tried.
 pub struct Attempts {
-    client: Client,
+    client: Rc<Client>,
     clock: Clock,
     lanes: Lanes,
     /// Whether sending the call twice does no harm.
@@ -124,7 +124,7 @@ impl Attempts {
             let (aims, retry) = (Arc::clone(aims), Arc::clone(&route.retry));
             Lanes::Several { aims, retry, lanes, at: routing.next_place() }
         };
-        let (client, clock) = (gate.upstream.clone(), gate.clock.clone());
+        let (client, clock) = (Rc::clone(&gate.upstream), gate.clock.clone());
         let may_repeat = is_idempotent(method) || route.meter.counts_tokens();
         let (spans, subject) = (AttemptSpans::default(), Subject { request, route: Arc::clone(&route.name) });
         Some(Self { client, clock, lanes, may_repeat, note, spans, subject, sent: 0, reached: false, place: 0 })

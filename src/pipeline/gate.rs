@@ -1,5 +1,7 @@
 //! What the steps work with.
 
+use std::rc::Rc;
+
 use super::{
     authenticate::{Identity, VerifiedTokens},
     buffered::BufferBound,
@@ -21,7 +23,8 @@ use crate::{
 /// Everything the steps need; one a worker thread.
 pub struct Gate {
     pub clock: Clock,
-    pub metrics: Metrics,
+    /// Shared with what outlasts a step; a clone of each metric would cost a call more than counting it.
+    pub metrics: Rc<Metrics>,
     pub access_log: AccessLog,
     pub tracing: Tracing,
     pub shape: Shape,
@@ -41,7 +44,7 @@ pub struct Gate {
     /// What is kept of answers, and its last purges.
     pub cache: Cache,
     pub purges: Snapshot<CachePurges>,
-    pub upstream: upstream::Client,
+    pub upstream: Rc<upstream::Client>,
     /// The memory of bodies that are read whole.
     pub buffers: BufferBound,
     /// Finds one of the gateway's own URLs.

@@ -72,7 +72,7 @@ where
     F: Future<Output = ()> + 'static,
 {
     let Listener { gate, bounds, door } = listener;
-    let tally = Rc::new(Tally::new(gate.metrics.clone()));
+    let tally = Rc::new(Tally::new(Rc::clone(&gate.metrics)));
     let entrance = Rc::new(Entrance::new(door, Rc::clone(&tally)));
     let http = HttpService::build()
         // The clock closes idle connections and those that are slow with a head.

@@ -1,6 +1,6 @@
 //! How the record of one request is written: one entry, or a decision and an outcome.
 
-use std::{fmt::Display, sync::Arc};
+use std::{fmt::Display, rc::Rc, sync::Arc};
 
 use super::known::Known;
 use crate::{
@@ -28,7 +28,7 @@ pub struct Record {
     /// Knows the secrets that are cut from bodies.
     routing: Snapshot<Routing>,
     clock: Clock,
-    metrics: Metrics,
+    metrics: Rc<Metrics>,
     access_log: AccessLog,
     /// For the one entry, or for the outcome; `None` when it is used.
     slot: Option<Slot>,
@@ -54,7 +54,7 @@ impl Record {
             audit: gate.audit.clone(),
             routing: gate.routing.clone(),
             clock: gate.clock.clone(),
-            metrics: gate.metrics.clone(),
+            metrics: Rc::clone(&gate.metrics),
             access_log: gate.access_log,
             slot,
             decided: false,

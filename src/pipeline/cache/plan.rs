@@ -2,7 +2,7 @@
 //!
 //! The pipeline's forward step prepares the call by it and concludes with it, whether or not the client is still there.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -41,7 +41,7 @@ pub(super) struct Keep {
     pub(super) wanted: Wanted,
     pub(super) site: Site,
     clock: Clock,
-    metrics: Metrics,
+    metrics: Rc<Metrics>,
     route: Arc<str>,
     /// What is kept, and may be obsolete after this call.
     kept: Option<Arc<Kept>>,
@@ -134,7 +134,7 @@ impl Keep {
         kept: Option<Arc<Kept>>,
         leader: Option<Leader>,
     ) -> Self {
-        let (cache, clock, metrics) = (gate.cache.clone(), gate.clock.clone(), gate.metrics.clone());
+        let (cache, clock, metrics) = (gate.cache.clone(), gate.clock.clone(), Rc::clone(&gate.metrics));
         let (room, route) = (gate.buffers.share(), Arc::clone(&wanted.route));
         Self { cache, wanted, site, clock, metrics, route, kept, is_asked: false, leader, room, asked_ms: 0 }
     }

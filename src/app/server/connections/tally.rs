@@ -1,6 +1,6 @@
 //! Counts the connections that the gateway ended or did not take, and says so in the log, at most once a minute a reason.
 
-use std::{cell::RefCell, collections::BTreeMap, io, net::SocketAddr, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, io, net::SocketAddr, rc::Rc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -10,14 +10,14 @@ const LOG_EVERY: Duration = Duration::from_mins(1);
 
 /// One worker's count.
 pub(super) struct Tally {
-    metrics: Metrics,
+    metrics: Rc<Metrics>,
     /// By reason: when the log was last written, and how many there were since.
     logged: RefCell<BTreeMap<&'static str, (Option<Instant>, u64)>>,
 }
 
 impl Tally {
     /// A tally that counts into `metrics`.
-    pub fn new(metrics: Metrics) -> Self {
+    pub fn new(metrics: Rc<Metrics>) -> Self {
         Self { metrics, logged: RefCell::default() }
     }
 
