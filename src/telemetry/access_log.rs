@@ -3,17 +3,23 @@
 //! Written at the end of every request by its record, through the queue and the thread of the log. It has no query, no
 //! header, no body and no credential; the path is without what looks like one.
 
+use std::io::Write;
+
 use jiff::Timestamp;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::log;
 use crate::{
     config::sections::{Log, LogFormat},
     domain::{
         audit::{Decision, Draft, Findings, Subject},
-        principal::{CredentialKind, Principal},
+        principal::{CredentialKind, Principal, Role},
     },
 };
+
+/// About as much as a line takes.
+const LINE_BYTES: usize = 512;
 
 /// Where the lines of ended requests go; nowhere if `[log] access` is off.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +42,7 @@ impl AccessLog {
 
 fn line(format: LogFormat, draft: &Draft, principal: Option<&Principal>, now: Timestamp) -> Vec<u8> {
     let mut line = Line::begin(format, now);
-    line.add("request_id", Some(draft.request_id));
+    line.add_id("request_id", Some(draft.request_id.0));
     if let Some(subject) = &draft.subject {
         add_subject(&mut line, subject, principal);
     }
@@ -47,12 +53,12 @@ fn line(format: LogFormat, draft: &Draft, principal: Option<&Principal>, now: Ti
 fn add_subject(line: &mut Line, subject: &Subject, principal: Option<&Principal>) {
     let key = subject.credential.as_ref().filter(|credential| credential.kind == CredentialKind::ApiKey);
     line.add("trace_id", subject.trace_id.as_ref());
-    line.add("user_id", subject.user_id);
+    line.add_id("user_id", subject.user_id.map(|id| id.0));
     line.add("username", subject.username.as_ref());
-    line.add("team_id", principal.and_then(|principal| principal.account.team));
+    line.add_id("team_id", principal.and_then(|principal| principal.account.team).map(|id| id.0));
     line.add("key_id", key.map(|credential| &credential.id));
-    line.add("session_id", subject.session_id);
-    line.add("role", subject.role);
+    line.add_id("session_id", subject.session_id.map(|id| id.0));
+    line.add_word("role", subject.role.map(Role::as_str));
     line.add("peer", subject.peer);
     line.add("method", Some(&subject.method));
     line.add("route", subject.route.as_ref());
@@ -61,7 +67,7 @@ fn add_subject(line: &mut Line, subject: &Subject, principal: Option<&Principal>
 
 fn add_findings(line: &mut Line, findings: &Findings) {
     line.add("status", findings.status);
-    line.add("decision", Some(findings.decision.map_or("aborted", Decision::as_str)));
+    line.add_word("decision", Some(findings.decision.map_or("aborted", Decision::as_str)));
     line.add("reason", findings.reason.as_ref());
     line.add("outcome", findings.outcome);
     line.add("upstream", findings.upstream.as_ref());
@@ -85,27 +91,49 @@ struct Line {
 
 impl Line {
     fn begin(format: LogFormat, now: Timestamp) -> Self {
-        let text = match format {
-            LogFormat::Json => format!(r#"{{"time":"{now:.6}","level":"INFO","target":"access""#),
-            LogFormat::Text => format!("{now:.6} INFO access"),
+        let mut text = Vec::with_capacity(LINE_BYTES);
+        // Into memory everything can be written.
+        let _ = match format {
+            LogFormat::Json => write!(text, r#"{{"time":"{now:.6}","level":"INFO","target":"access""#),
+            LogFormat::Text => write!(text, "{now:.6} INFO access"),
         };
-        Self { format, text: text.into_bytes() }
+        Self { format, text }
     }
 
     /// Adds a field, if there is one. `value` is a text, a number, or what is written as one.
     fn add(&mut self, name: &str, value: Option<impl Serialize>) {
         let Some(value) = value else { return };
         let before = self.text.len();
-        let (prefix, suffix) = if self.format == LogFormat::Json { (",\"", "\":") } else { (" ", "=") };
-        for part in [prefix, name, suffix] {
-            self.text.extend_from_slice(part.as_bytes());
-        }
+        self.begin_field(name);
         let begin = self.text.len();
         if serde_json::to_writer(&mut self.text, &value).is_err() {
             self.text.truncate(before);
         } else if self.format == LogFormat::Text && self.text.get(begin..).is_some_and(is_plain) {
             self.text.remove(begin);
             self.text.pop();
+        }
+    }
+
+    /// Adds an id, if there is one.
+    fn add_id(&mut self, name: &str, id: Option<Uuid>) {
+        let Some(id) = id else { return };
+        self.add_word(name, Some(&*id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())));
+    }
+
+    /// Adds a word, if there is one, of letters, digits and dashes alone: none of them is ever escaped or in quotes as text.
+    fn add_word(&mut self, name: &str, word: Option<&str>) {
+        let Some(word) = word else { return };
+        self.begin_field(name);
+        let quote = if self.format == LogFormat::Json { "\"" } else { "" };
+        for part in [quote, word, quote] {
+            self.text.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    fn begin_field(&mut self, name: &str) {
+        let (prefix, suffix) = if self.format == LogFormat::Json { (",\"", "\":") } else { (" ", "=") };
+        for part in [prefix, name, suffix] {
+            self.text.extend_from_slice(part.as_bytes());
         }
     }
 
@@ -119,7 +147,8 @@ impl Line {
 fn is_plain(json: &[u8]) -> bool {
     match json {
         [b'"', word @ .., b'"'] => {
-            !word.is_empty() && word.iter().all(|byte| byte.is_ascii_graphic() && !b"\"\\=".contains(byte))
+            let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'=');
+            !word.is_empty() && word.iter().all(is_plain)
         }
         _ => false,
     }
