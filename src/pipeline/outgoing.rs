@@ -25,6 +25,9 @@ use crate::{
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
+/// As many header fields as the gateway adds to most calls: room for them is made at once.
+const ADDED_HEADERS: usize = 6;
+
 /// The call as the outgoing client takes it.
 pub fn outgoing(
     (call, caller): (&Call, Option<&Principal>),
@@ -89,7 +92,7 @@ pub fn translate(headers: &HeaderMap) -> http::HeaderMap {
         let name = http::HeaderName::try_from(name.as_str()).ok()?;
         Some((name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?))
     };
-    let mut translated = http::HeaderMap::with_capacity(headers.len());
+    let mut translated = http::HeaderMap::with_capacity(headers.len().saturating_add(ADDED_HEADERS));
     for (name, value) in headers.iter().filter_map(pair) {
         if once::stands_once(name.as_str()) {
             translated.insert(name, value);

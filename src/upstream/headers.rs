@@ -10,7 +10,7 @@ mod digests;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, net::IpAddr};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
@@ -77,8 +77,8 @@ pub const PROTOCOL_WITH_KEY: &str = "openai-insecure-api-key.";
 /// `{"` in base64: so every JWT begins.
 const TOKEN_PREFIX: &[u8] = b"eyJ";
 
-/// The words that names begin with which only the gateway gives, to upstreams and to clients. CGI-like upstreams read any
-/// sign between words alike.
+/// The first two words of names which only the gateway gives, to upstreams and to clients. CGI-like upstreams read any sign
+/// between words alike.
 const OWN_WORDS: [&str; 2] = ["x", "tollgate"];
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -180,7 +180,11 @@ pub fn make_fit_for_client(headers: &mut HeaderMap, status: StatusCode, version:
 
 /// Whether a header is the gateway's own business, so that nothing configured may set it.
 pub(super) fn is_set_by_the_gateway(name: &str) -> bool {
-    let name = &*with_dashes(name);
+    is_set_there(&with_dashes(name))
+}
+
+/// The same of a name in which every sign between words is a dash.
+fn is_set_there(name: &str) -> bool {
     HOP_BY_HOP.contains(&name) || GATEWAY.contains(&name) || name.starts_with("x-forwarded-") || is_own(name)
 }
 
@@ -258,15 +262,20 @@ fn is_own_key(protocol: &[u8]) -> bool {
 }
 
 fn is_own(name: &str) -> bool {
-    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
-    OWN_WORDS.iter().all(|word| words.next() == Some(*word))
+    let [first, second] = OWN_WORDS;
+    // Most names have another first letter, and are not split.
+    let Some(rest) = name.strip_prefix(first) else { return false };
+    let mut words = rest.split(|c: char| !c.is_ascii_alphanumeric());
+    words.next() == Some("") && words.next() == Some(second)
 }
 
 /// A name with dashes for all other signs, as CGI-like upstreams read it: to lighttpd `X.Forwarded.For` and `X-Forwarded-For` are the
 /// same variable.
 fn with_dashes(name: &str) -> Cow<'_, str> {
-    let is_other_sign = |c: char| !c.is_ascii_alphanumeric() && c != '-';
-    if name.contains(is_other_sign) { name.replace(is_other_sign, "-").into() } else { name.into() }
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return name.into();
+    }
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "-").into()
 }
 
 /// Whether a client's header of this name is none of the upstream's, whose secret is in the header `secret`.
@@ -277,7 +286,7 @@ fn is_kept_from_upstream(name: &str, secret: Option<&str>) -> bool {
         return true;
     }
     let name = &*with_dashes(name);
-    is_set_by_the_gateway(name) || CREDENTIALS.contains(&name) || claims::is_claim(name) || secret == Some(name)
+    is_set_there(name) || CREDENTIALS.contains(&name) || claims::is_claim(name) || secret == Some(name)
 }
 
 /// `Alt-Svc` names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).
@@ -309,7 +318,7 @@ fn remove_where(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
 }
 
 fn add_forwarded(headers: &mut HeaderMap, original: &Original) {
-    let address = original.client_address.to_canonical().to_string();
+    let address = text_of(original.client_address.to_canonical());
     let chain = original.forwarded_for.as_ref().map(|chain| format!("{chain}, {address}"));
     let forwarded_for = chain.and_then(|chain| HeaderValue::try_from(chain).ok());
     if let Some(value) = forwarded_for.or_else(|| HeaderValue::try_from(address).ok()) {
@@ -319,6 +328,19 @@ fn add_forwarded(headers: &mut HeaderMap, original: &Original) {
         headers.insert(X_FORWARDED_HOST, host.clone());
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(original.scheme));
+}
+
+/// The usual text of an address. Every call has one, and the library's formatter takes its time for four small numbers.
+fn text_of(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else { return address.to_string() };
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for octet in address.octets() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.push_str(itoa::Buffer::new().format(octet));
+    }
+    text
 }
 
 /// Names the caller. Other characters than printable ASCII, and `%`, are percent-encoded UTF-8 (RFC 3986 §2.1).

@@ -4,7 +4,7 @@
 pub(super) fn is_claim(name: &str) -> bool {
     CLAIMS.binary_search(&name).is_ok()
         || (name.starts_with(CLAIM_LETTERS) && CLAIM_STARTS.iter().any(|start| name.starts_with(start)))
-        || CLAIM_ENDS.iter().any(|end| name.ends_with(end))
+        || CLAIM_ENDS.iter().any(|end| end.as_bytes().last() == name.as_bytes().last() && name.ends_with(end))
 }
 
 /// What only the proxies of an upstream may say, in alphabetical order; more by their shape in [`is_claim`].

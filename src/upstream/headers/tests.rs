@@ -1,6 +1,6 @@
 mod not_for_upstreams;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 
@@ -167,6 +167,18 @@ fn what_the_client_claims_about_itself_is_replaced() {
     ] {
         assert_eq!(sent.get_all(name).iter().collect::<Vec<_>>(), [value], "{name}");
     }
+}
+
+#[test]
+fn the_clients_address_is_written_as_usual() {
+    for address in ["192.0.2.7", "0.0.0.0", "255.255.255.255", "10.0.0.100", "2001:db8::7", "::1"] {
+        let client_address: IpAddr = address.parse().unwrap();
+        let sent = forwarded_with(&[], &Original { client_address, ..original() }, None);
+        assert_eq!(sent["x-forwarded-for"], address);
+    }
+    let client_address: IpAddr = "::ffff:192.0.2.7".parse().unwrap();
+    let sent = forwarded_with(&[], &Original { client_address, ..original() }, None);
+    assert_eq!(sent["x-forwarded-for"], "192.0.2.7");
 }
 
 #[test]
