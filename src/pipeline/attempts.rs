@@ -7,10 +7,12 @@
 //! is tried again.
 
 mod failure;
+mod sent;
 
 use std::{fmt::Display, rc::Rc, sync::Arc};
 
 pub use self::failure::Failure;
+use self::sent::{better, ended, is_stale, miss_of};
 use super::{
     audit::AttemptsNote,
     gate::Gate,
@@ -21,7 +23,7 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        failover::{Aim, Done, Miss, Retry, choose, rest_s},
+        failover::{Aim, Done, Retry, choose, rest_s},
         ids::RequestId,
         importance::Importance,
         method::is_idempotent,
@@ -69,6 +71,13 @@ pub struct Lane {
 enum Lanes {
     One(Lane),
     Several { aims: Arc<[Aim]>, retry: Arc<Retry>, lanes: Rc<[Lane]>, at: u64 },
+}
+
+/// When an attempt ended, on the monotonic clock, and how long it took.
+#[derive(Clone, Copy)]
+struct Timing {
+    ended_ns: u64,
+    took_us: u64,
 }
 
 /// Where a call may go, and where it falls.
@@ -187,13 +196,17 @@ impl Attempts {
 
     /// Tells the upstream's condition whether it has served a call, and the log what is new of that.
     pub fn tell(&self, lane: &Lane, failure: Option<Failure<'_>>) {
+        self.tell_at(self.now_ms(), lane, failure);
+    }
+
+    fn tell_at(&self, now_ms: u64, lane: &Lane, failure: Option<Failure<'_>>) {
         let Some(failure) = failure else {
-            if let Some(failures) = lane.condition.succeeded(self.now_ms()) {
+            if let Some(failures) = lane.condition.succeeded(now_ms) {
                 tell_recovery(&lane.target, failures);
             }
             return;
         };
-        if let Some(failures) = lane.condition.failed(self.now_ms()) {
+        if let Some(failures) = lane.condition.failed(now_ms) {
             self.subject.tell_failure(&lane.target, self.sent.max(1), &failure, failures);
         }
     }
@@ -266,7 +279,7 @@ impl Attempts {
         }
         self.sent = self.sent.saturating_add(1);
         begin_span(&self.spans, &lane.target, &mut outgoing);
-        let (mut sent, mut took_us) = self.timed(self.client.send(&lane.target, outgoing)).await;
+        let (mut sent, mut timing) = self.timed(self.client.send(&lane.target, outgoing)).await;
         let mut is_noted = may_have_several;
         if let Some(once_more) = again.filter(|_| self.may_repeat && is_stale(&sent)).and_then(Outgoing::again) {
             let mut once_more = Box::new(once_more);
@@ -275,28 +288,29 @@ impl Attempts {
             if !is_noted {
                 self.note.begin(upstream);
             }
-            self.note.end(ended(&sent), took_us);
+            self.note.end(ended(&sent), timing.took_us);
             self.note.begin(upstream);
             is_noted = true;
             begin_span(&self.spans, &lane.target, &mut once_more);
-            (sent, took_us) = self.timed(self.client.send_anew(&lane.target, once_more)).await;
+            (sent, timing) = self.timed(self.client.send_anew(&lane.target, once_more)).await;
         }
-        self.judge(lane, &sent, took_us);
+        self.judge(lane, &sent, timing);
         if is_noted {
-            self.note.end(ended(&sent), took_us);
+            self.note.end(ended(&sent), timing.took_us);
         }
         sent
     }
 
-    /// What comes of it, which its span is told, and how long it took, in microseconds.
+    /// What comes of it, which its span is told.
     async fn timed(
         &self,
         sending: impl Future<Output = Result<Answer, UpstreamError>>,
-    ) -> (Result<Answer, UpstreamError>, u64) {
+    ) -> (Result<Answer, UpstreamError>, Timing) {
         let begun_ns = self.clock.monotonic_ns();
         let sent = sending.await;
         self.spans.told(ended(&sent));
-        (sent, self.clock.monotonic_ns().saturating_sub(begun_ns) / NS_IN_US)
+        let ended_ns = self.clock.monotonic_ns();
+        (sent, Timing { ended_ns, took_us: ended_ns.saturating_sub(begun_ns) / NS_IN_US })
     }
 
     /// Lets the call through to the only upstream: its breaker keeps one away only where it was asked for.
@@ -321,30 +335,30 @@ impl Attempts {
     }
 
     /// Tells the upstream's condition what came of an attempt there, and its limit how long that took.
-    fn judge(&mut self, lane: &Lane, sent: &Result<Answer, UpstreamError>, took_us: u64) {
-        let now_ms = self.now_ms();
+    fn judge(&mut self, lane: &Lane, sent: &Result<Answer, UpstreamError>, Timing { ended_ns, took_us }: Timing) {
+        let now_ms = ended_ns / NS_IN_MS;
         // How long an error took says nothing of how long an answer takes.
         let is_measure = match sent {
             Ok(answer) => !answer.status.is_server_error(),
             Err(error) => error.is_timeout(),
         };
         if is_measure {
-            lane.target.in_flight.took(took_us, self.clock.monotonic_ns() / NS_IN_US);
+            lane.target.in_flight.took(took_us, ended_ns / NS_IN_US);
         }
         match sent {
             Ok(answer) => {
                 self.reached = true;
                 let retry_after = answer.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-                let unix_s = self.clock.now().as_second();
-                if let Some(seconds) = rest_s(answer.status.as_u16(), retry_after, unix_s) {
-                    lane.condition.rest(now_ms.saturating_add(seconds.saturating_mul(1_000)));
+                let (status, now) = (answer.status.as_u16(), || self.clock.now().as_second());
+                if let Some(seconds) = retry_after.and_then(|text| rest_s(status, Some(text), now())) {
+                    lane.condition.rest(now_ms.saturating_add(seconds.saturating_mul(MS_IN_S)));
                 }
-                self.tell(lane, Failure::of_status(answer.status));
+                self.tell_at(now_ms, lane, Failure::of_status(answer.status));
             }
             Err(error) => {
                 self.reached |= error.reached_upstream();
                 if let Some(failure) = Failure::of_error(error) {
-                    self.tell(lane, Some(failure));
+                    self.tell_at(now_ms, lane, Some(failure));
                 }
             }
         }
@@ -352,37 +366,5 @@ impl Attempts {
 
     fn now_ms(&self) -> u64 {
         self.clock.monotonic_ms()
-    }
-}
-
-fn miss_of(sent: &Result<Answer, UpstreamError>) -> Miss {
-    match sent {
-        Ok(answer) => Miss::Status(answer.status.as_u16()),
-        Err(UpstreamError::Unforwardable(_) | UpstreamError::RequestBody(_) | UpstreamError::AnswerBody(_)) => {
-            Miss::Final
-        }
-        Err(error) if error.reached_upstream() => Miss::Unanswered,
-        Err(_) => Miss::Unsent,
-    }
-}
-
-/// Whether a kept connection ended as the call went out on it.
-const fn is_stale(sent: &Result<Answer, UpstreamError>) -> bool {
-    matches!(sent, Err(UpstreamError::Stale(_)))
-}
-
-/// The status, or the error, as it is put on record.
-fn ended(sent: &Result<Answer, UpstreamError>) -> Result<u16, &'static str> {
-    sent.as_ref().map(|answer| answer.status.as_u16()).map_err(UpstreamError::code)
-}
-
-/// What the client gets if nothing follows: an answer rather than none, and the last.
-fn better(
-    sent: Result<Answer, UpstreamError>,
-    before: Option<Result<Answer, UpstreamError>>,
-) -> Result<Answer, UpstreamError> {
-    match (sent, before) {
-        (Err(_), Some(Ok(answer))) => Ok(answer),
-        (sent, _) => sent,
     }
 }
