@@ -53,8 +53,8 @@ impl HealthChecks {
         self.due_ns.retain(|name, _| routing.checks().iter().any(|check| check.upstream == *name));
         for check in routing.checks() {
             let due = self.due_ns.entry(Arc::clone(&check.upstream)).or_insert(now_ns);
-            let place = (routing.target(&check.upstream), routing.condition(&check.upstream));
-            let (true, (Some(target), Some(condition))) = (*due <= now_ns, place) else { continue };
+            let upstream = routing.upstream(&check.upstream).filter(|_| *due <= now_ns);
+            let Some((target, condition)) = upstream else { continue };
             *due = now_ns.saturating_add(u64::try_from(check.interval.as_nanos()).unwrap_or(u64::MAX));
             // Its place is not one of a call's.
             let target = Target { in_flight: InFlight::new(1), ..Target::clone(target) };

@@ -273,7 +273,7 @@ fn with_state(operations: &Operations, routing: &Routing, entry: Configured) -> 
 
 /// How the upstream of this name does.
 pub(super) fn state(operations: &Operations, routing: &Routing, name: &str) -> Option<UpstreamState> {
-    let (target, condition) = (routing.target(name)?, routing.condition(name)?);
+    let (target, condition) = routing.upstream(name)?;
     let breaker = condition.breaker().map(|breaker| match breaker {
         Breaker::Closed(_) => "closed",
         Breaker::Open { until_ms } if until_ms > operations.clock.monotonic_ms() => "open",

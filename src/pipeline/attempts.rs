@@ -111,7 +111,7 @@ impl Lane {
     }
 
     fn of(routing: &Routing, name: &str, importance: Importance) -> Option<Self> {
-        let (target, condition) = (routing.target(name)?, routing.condition(name)?);
+        let (target, condition) = routing.upstream(name)?;
         Some(Self { target: Arc::clone(target), condition: condition.clone(), importance })
     }
 }

@@ -37,12 +37,17 @@ pub struct Check {
     pub interval: Duration,
 }
 
+/// An upstream as every call to it finds it, by one look.
+struct Upstream {
+    target: Arc<Target>,
+    condition: Condition,
+}
+
 /// Where calls go.
 #[derive(Default)]
 pub struct Routing {
     pub table: RouteTable,
-    targets: HashMap<Arc<str>, Arc<Target>>,
-    conditions: HashMap<Arc<str>, Condition>,
+    upstreams: HashMap<Arc<str>, Upstream>,
     checks: Vec<Check>,
     aliases: HashMap<Arc<str>, Alias>,
     /// Calls to routes with several targets.
@@ -58,14 +63,16 @@ pub struct Routing {
 impl Routing {
     /// The routes of `table`, to these upstreams by name.
     pub fn new(table: RouteTable, targets: impl IntoIterator<Item = Target>) -> Self {
-        let named = |target: Target| (Arc::clone(&target.name), Arc::new(target));
-        let targets: HashMap<_, _> = targets.into_iter().map(named).collect();
-        let secrets = KnownSecrets::new(targets.values().filter_map(|target| target.secret.as_ref()?.text()));
-        let conditions = targets.keys().map(|name| (Arc::clone(name), Condition::default())).collect();
+        let named = |target: Target| {
+            let (name, condition) = (Arc::clone(&target.name), Condition::default());
+            (name, Upstream { target: Arc::new(target), condition })
+        };
+        let upstreams: HashMap<_, _> = targets.into_iter().map(named).collect();
+        let secrets = upstreams.values().filter_map(|upstream| upstream.target.secret.as_ref()?.text());
+        let secrets = KnownSecrets::new(secrets);
         Self {
             table,
-            targets,
-            conditions,
+            upstreams,
             checks: vec![],
             aliases: HashMap::new(),
             calls: AtomicU64::new(0),
@@ -101,7 +108,11 @@ impl Routing {
     /// With how fit these upstreams are.
     #[must_use]
     pub fn with_conditions(mut self, conditions: impl IntoIterator<Item = (Arc<str>, Condition)>) -> Self {
-        self.conditions.extend(conditions);
+        for (name, condition) in conditions {
+            if let Some(upstream) = self.upstreams.get_mut(&name) {
+                upstream.condition = condition;
+            }
+        }
         self
     }
 
@@ -159,12 +170,12 @@ impl Routing {
 
     /// How fit the upstream with this name is.
     pub fn condition(&self, name: &str) -> Option<&Condition> {
-        self.conditions.get(name)
+        self.upstream(name).map(|(_, condition)| condition)
     }
 
     /// All upstreams and how fit each is, in no order.
     pub fn conditions(&self) -> impl Iterator<Item = (&Arc<str>, &Condition)> {
-        self.conditions.iter()
+        self.upstreams.iter().map(|(name, upstream)| (name, &upstream.condition))
     }
 
     /// Where the next call falls among the targets of its route.
@@ -198,6 +209,11 @@ impl Routing {
 
     /// The upstream with this name.
     pub fn target(&self, name: &str) -> Option<&Arc<Target>> {
-        self.targets.get(name)
+        self.upstream(name).map(|(target, _)| target)
+    }
+
+    /// The upstream with this name, and how fit it is.
+    pub fn upstream(&self, name: &str) -> Option<(&Arc<Target>, &Condition)> {
+        self.upstreams.get(name).map(|upstream| (&upstream.target, &upstream.condition))
     }
 }

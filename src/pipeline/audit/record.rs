@@ -125,7 +125,7 @@ impl Record {
         self.known.cut();
         let routing = self.routing.read();
         let upstream = self.known.called();
-        let called = upstream.and_then(|name| Some((routing.target(name)?, routing.condition(name)?)));
+        let called = upstream.and_then(|name| routing.upstream(name));
         let (Some((target, condition)), Some(route)) = (called, self.known.route()) else {
             tracing::warn!(%error, "an answer was cut");
             return;
