@@ -32,11 +32,12 @@ impl LimitsTold {
 
     /// How all of them stand now.
     pub fn now(&self) -> Vec<Standing> {
-        let standings = |step: &Step| {
+        let mut standings = Vec::with_capacity(self.steps.iter().map(|step| step.standings.len()).sum());
+        for step in &self.steps {
             let is_given_back = step.given_back.as_ref().is_some_and(GivenBack::is_so);
             let now = |standing: &Standing| if is_given_back { standing.given_back() } else { standing.clone() };
-            step.standings.iter().map(now).collect::<Vec<_>>()
-        };
-        self.steps.iter().flat_map(standings).collect()
+            standings.extend(step.standings.iter().map(now));
+        }
+        standings
     }
 }
