@@ -11,7 +11,7 @@ mod token_cache;
 
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use jiff::Timestamp;
 
 use self::{api_key::KeyCheck, outside::Outside, seldom::Seldom};
@@ -113,11 +113,11 @@ fn tell_of_clocks() {
     });
 }
 
-const BEARER: &str = "authorization";
-const API_KEY: &str = "x-api-key";
+const BEARER: HeaderName = AUTHORIZATION;
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The lines of a field that may be a credential: one that is empty is none.
-fn lines<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item = &'h HeaderValue> {
+fn lines(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &HeaderValue> {
     headers.get_all(name).filter(|line| !line.as_bytes().trim_ascii().is_empty())
 }
 

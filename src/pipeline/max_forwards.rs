@@ -5,7 +5,7 @@ use actix_web::{
     HttpResponse,
     http::{
         Method,
-        header::{self, HeaderMap},
+        header::{self, HeaderMap, HeaderValue},
     },
 };
 
@@ -13,8 +13,8 @@ const MAX_FORWARDS: &str = "max-forwards";
 
 /// Whether the gateway is the last recipient of this request.
 pub fn is_last(method: &Method, headers: &HeaderMap) -> bool {
-    let value = headers.get(MAX_FORWARDS).filter(|_| *method == Method::OPTIONS);
-    value.is_some_and(|value| number(value.as_bytes()) == Some(0))
+    let is_zero = |value: &HeaderValue| number(value.as_bytes()) == Some(0);
+    *method == Method::OPTIONS && headers.get(MAX_FORWARDS).is_some_and(is_zero)
 }
 
 /// What the last recipient says: which methods the route takes.
@@ -24,8 +24,9 @@ pub fn answer(methods: &[String]) -> HttpResponse {
 
 /// The headers as they are forwarded: one time less.
 pub fn counted(method: &Method, mut headers: http::HeaderMap) -> http::HeaderMap {
-    let left = headers.get(MAX_FORWARDS).filter(|_| *method == Method::OPTIONS);
-    if let Some(left) = left.and_then(|left| number(left.as_bytes())) {
+    if *method == Method::OPTIONS
+        && let Some(left) = headers.get(MAX_FORWARDS).and_then(|left| number(left.as_bytes()))
+    {
         headers.insert(MAX_FORWARDS, left.saturating_sub(1).into());
     }
     headers
@@ -37,7 +38,7 @@ fn number(value: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderName;
 
     use super::*;
 

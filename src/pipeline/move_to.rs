@@ -42,7 +42,10 @@ pub fn put_at<'h>(call: &Call, headers: &'h HeaderMap) -> Option<&'h str> {
 
 /// The path and the query that a call names besides its own; nothing where none is named.
 fn named<'h>(call: &Call, headers: &'h HeaderMap) -> Result<Option<&'h str>, Refusal> {
-    let mut values = headers.get_all(DESTINATION).filter(|_| has_destination(&call.method));
+    if !has_destination(&call.method) {
+        return Ok(None);
+    }
+    let mut values = headers.get_all(DESTINATION);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(refused("stands once (RFC 4918 §10.3)"));

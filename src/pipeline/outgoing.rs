@@ -22,8 +22,8 @@ use crate::{
     upstream::{Identity, Kind, Original, Outgoing, OutgoingBody, Target, headers::DESTINATION},
 };
 
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
+const TRACEPARENT: http::HeaderName = http::HeaderName::from_static("traceparent");
+const TRACESTATE: http::HeaderName = http::HeaderName::from_static("tracestate");
 
 /// As many header fields as the gateway adds to most calls: room for them is made at once.
 const ADDED_HEADERS: usize = 6;

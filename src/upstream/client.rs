@@ -251,7 +251,9 @@ fn request(target: &Target, base: &Base, outgoing: Outgoing) -> Result<Request<S
         Additions { host, original: original.as_ref(), request_id: &request_id, secret },
     );
     headers::frame_request(&mut headers, &method, &body);
-    if let Some(path) = headers.get(DESTINATION).filter(|_| has_destination(method.as_str())) {
+    if has_destination(method.as_str())
+        && let Some(path) = headers.get(DESTINATION)
+    {
         let url = base.url_for(path.to_str().map_err(|_| Unforwardable::Path)?)?;
         headers.insert(DESTINATION, url);
     }
