@@ -39,7 +39,7 @@ pub fn check(visit: &Visit<'_>, headers: &HeaderMap, authorized: &Authorized) ->
 fn in_header(name: &str, value: &[u8], method: &str, route: &Route) -> Option<Fault> {
     let detail = if name.starts_with(IMPERSONATE) {
         "asks to be acted on as somebody whom the gateway does not know, and does not pass; leave it out"
-    } else if name.contains("method")
+    } else if mentions_method(name)
         && names_method(name)
         && is_another(&std::str::from_utf8(value).ok()?.trim().to_ascii_uppercase(), method, route)
     {
@@ -68,7 +68,7 @@ fn may_use(visit: &Visit<'_>, caller: &Principal, method: &str) -> bool {
 /// The parameters of a query that some frameworks take a method from, each with that method.
 fn named_in_query(query: &str) -> Vec<(String, String)> {
     // Nearly every query has none.
-    if !query.contains('%') && !query.as_bytes().windows(6).any(|word| word.eq_ignore_ascii_case(b"method")) {
+    if !query.contains('%') && !mentions_method(query) {
         return vec![];
     }
     let text = |written: &str| percent::decoded(&written.replace('+', " "));
@@ -78,6 +78,11 @@ fn named_in_query(query: &str) -> Vec<(String, String)> {
         Some((name, text(value)?.trim().to_ascii_uppercase()))
     };
     query.split(['&', ';']).filter_map(named).collect()
+}
+
+/// Whether the word is in a text at all. Every header field of a call is asked, so it is looked for as short as it is.
+fn mentions_method(text: &str) -> bool {
+    text.as_bytes().windows(b"method".len()).any(|word| word.eq_ignore_ascii_case(b"method"))
 }
 
 /// Whether a header field or a parameter names a method: `X-HTTP-Method-Override`, `x-http-method`, `_method`, `$httpMethod` and
