@@ -27,8 +27,8 @@ enum Source {
         started: Instant,
         /// What the machine's clock said then, in nanoseconds since the Unix epoch.
         started_ns: u64,
-        /// By how much the machine's clock is wrong.
-        wrong_by: SignedDuration,
+        /// By how many microseconds the machine's clock is wrong.
+        wrong_by_us: i64,
     },
     /// Nanoseconds since the Unix epoch.
     Manual(Arc<AtomicU64>),
@@ -47,7 +47,8 @@ impl Clock {
         let (started, started_at) =
             (Instant::now(), Timestamp::now().saturating_add(wrong_by).unwrap_or(Timestamp::MAX));
         let started_ns = u64::try_from(started_at.as_nanosecond()).unwrap_or(0);
-        Self { source: Source::System { started, started_ns, wrong_by }, ahead_us: Arc::default() }
+        let wrong_by_us = i64::try_from(wrong_by.as_micros()).unwrap_or(i64::MAX);
+        Self { source: Source::System { started, started_ns, wrong_by_us }, ahead_us: Arc::default() }
     }
 
     /// A clock that stands still until [`Clock::advance`].
@@ -67,9 +68,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this file is where the time comes from")]
     pub fn now(&self) -> Timestamp {
         let micros = match &self.source {
-            Source::System { wrong_by, .. } => {
-                Timestamp::now().saturating_add(*wrong_by).unwrap_or(Timestamp::MAX).as_microsecond()
-            }
+            Source::System { wrong_by_us, .. } => Timestamp::now().as_microsecond().saturating_add(*wrong_by_us),
             Source::Manual(ns) => i64::try_from(ns.load(Ordering::SeqCst) / 1_000).unwrap_or(i64::MAX),
         };
         Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)

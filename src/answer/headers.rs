@@ -48,7 +48,7 @@ pub struct Browser<'a> {
 
 /// Adds the id of the request, how its limits stand where policies were asked, and what a browser may do with the answer.
 pub fn add(headers: &mut HeaderMap, id: RequestId, standings: &[Standing], browser: Browser<'_>) {
-    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+    if let Ok(id) = HeaderValue::try_from(id.text()) {
         headers.insert(X_REQUEST_ID, id);
     }
     rate_limit::add_headers(headers, standings);

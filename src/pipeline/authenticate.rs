@@ -235,7 +235,7 @@ impl Identity {
         if self.revocations.read().contains(verified.session) {
             return Err(Refusal::RevokedToken(Revocation::Session));
         }
-        let credential = Credential { kind: CredentialKind::AccessToken, id: verified.token.to_string() };
+        let credential = Credential { kind: CredentialKind::AccessToken, id: verified.token.text() };
         let (role, session) = (verified.role, Some(verified.session));
         Ok(Principal { role, account, team, bounds, session, credential, secret_hash: None })
     }

@@ -45,7 +45,7 @@ pub fn outgoing(
         path_and_query: call.query.as_ref().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")),
         headers,
         body,
-        request_id: call.id.to_string(),
+        request_id: call.id.text(),
         original: Some(Original {
             host: call.front.host.as_deref().and_then(|host| host.try_into().ok()),
             client_address: call.peer.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),

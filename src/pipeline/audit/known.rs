@@ -89,7 +89,7 @@ impl Known {
         self.principal = Some(Arc::clone(principal));
         if let Some(subject) = &mut self.draft.subject {
             subject.user_id = Some(principal.account.id);
-            subject.username = Some(principal.account.username.to_string());
+            subject.username = Some(principal.account.username.as_str().to_owned());
             subject.team_id = principal.account.team;
             subject.role = Some(principal.role);
             subject.credential = Some(principal.credential.clone());
@@ -115,7 +115,7 @@ impl Known {
         if let Some(subject) = &mut self.draft.subject {
             subject.route = Some(match destination {
                 Destination::Managed(url) => url.template.to_owned(),
-                Destination::Route(route) => route.name.to_string(),
+                Destination::Route(route) => str::to_owned(&route.name),
             });
         }
     }

@@ -21,7 +21,7 @@ use crate::{
 /// Finds out who is calling. Only the public URLs are served without a credential.
 pub async fn authenticate(visit: &Visit<'_>, headers: &HeaderMap) -> Result<Authenticated, Refusal> {
     let Visit { gate, call, .. } = visit;
-    let (identity, tokens, now) = (&gate.identity, &gate.tokens, gate.clock.now());
+    let (identity, tokens, now) = (&gate.identity, &gate.tokens, call.time);
     if let Managed::Found(url) = (gate.find)(&call.method, &call.path) {
         let open = match url.permission {
             Permission::Public => true,
