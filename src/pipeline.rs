@@ -101,7 +101,8 @@ where
         // Without a place in the audit log nothing is done at all.
         Err(refusal) => return Ok(answer(request, audit::refuse(gate, &call, &refusal, &[]))),
     };
-    let visit = Visit { gate, call, record, buffered: gate.buffers.share() };
+    // In one place: else every step that takes it over would hold it once more.
+    let visit = Box::new(Visit { gate, call, record, buffered: gate.buffers.share() });
     let place = visit.record.trace.place();
     // Boxed: else the scope would hold it twice.
     place.scope(Box::pin(serve_admitted(visit, request, body, handle))).await
@@ -109,7 +110,7 @@ where
 
 /// Serves a request that has its slot in the audit log.
 async fn serve_admitted<H>(
-    mut visit: Visit<'_>,
+    mut visit: Box<Visit<'_>>,
     request: HttpRequest,
     body: Payload,
     handle: H,

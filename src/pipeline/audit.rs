@@ -39,8 +39,12 @@ use crate::{
 };
 
 /// Words the outcome, puts the record on disk, and only then lets the answer go.
-pub async fn close(visit: Visit<'_>, request: &HttpRequest, outcome: Result<HttpResponse, Refusal>) -> HttpResponse {
-    let Visit { gate, call, mut record, .. } = visit;
+pub async fn close(
+    mut visit: Box<Visit<'_>>,
+    request: &HttpRequest,
+    outcome: Result<HttpResponse, Refusal>,
+) -> HttpResponse {
+    let Visit { gate, call, record, .. } = &mut *visit;
     record.known.take_note(request.extensions_mut().remove::<Note>().unwrap_or_default());
     record.known.judge(&outcome);
     if let Err(refusal) = &outcome {
@@ -70,15 +74,15 @@ pub async fn close(visit: Visit<'_>, request: &HttpRequest, outcome: Result<Http
             record.finish(ending).await.map(|()| BoxBody::new(bytes))
         }
         Err(body) => match record.decide_at_least().await {
-            Ok(()) => return head.set_body(BoxBody::new(Recorded::new(body, record))),
+            Ok(()) => return head.set_body(BoxBody::new(Recorded::new(body, visit.record))),
             Err(refusal) => Err(refusal),
         },
     };
     match written {
         Ok(body) => head.set_body(body),
-        Err(_) if was_done => refuse(gate, &call, &Refusal::Unavailable(Unavailable::Outcome), &standings),
+        Err(_) if was_done => refuse(gate, call, &Refusal::Unavailable(Unavailable::Outcome), &standings),
         Err(refusal) => {
-            let response = refuse(gate, &call, &refusal, &standings);
+            let response = refuse(gate, call, &refusal, &standings);
             record.known.judge(&Err(refusal));
             record.known.answered(response.status().as_u16());
             record.leave(Outcome::Complete);
