@@ -3,7 +3,7 @@
 //! The composition root builds one [`Target`] per configured upstream, at start and on reload, and shares it over all
 //! workers. It never resolves a name and never shows the secret: it is a sensitive header value, which `Debug` hides.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{borrow::Cow, str::FromStr, sync::Arc, time::Duration};
 
 use http::{
     HeaderName, HeaderValue, Uri,
@@ -130,8 +130,9 @@ impl Base {
     pub fn uri_for(&self, path_and_query: &str) -> Result<Uri, Unforwardable> {
         let is_stripped = path_and_query.is_empty() || path_and_query.starts_with('?');
         let base = if is_stripped && self.path.is_empty() { "/" } else { &self.path };
-        let wanted = format!("{base}{path_and_query}");
-        let path = PathAndQuery::try_from(wanted.as_str()).map_err(|_| Unforwardable::Path)?;
+        let wanted =
+            if base.is_empty() { Cow::from(path_and_query) } else { Cow::from(format!("{base}{path_and_query}")) };
+        let path = PathAndQuery::try_from(&*wanted).map_err(|_| Unforwardable::Path)?;
         // The parser drops what follows a `#`; whatever it changes is refused.
         if !(is_stripped || path_and_query.starts_with('/')) || path.as_str() != wanted {
             return Err(Unforwardable::Path);

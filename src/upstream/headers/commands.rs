@@ -3,10 +3,14 @@
 
 /// Whether a proxy in front may do what this says.
 pub(super) fn is_command(name: &str) -> bool {
-    COMMANDS.binary_search(&name).is_ok()
-        || (name.starts_with(NGINX) && name != BUFFERING)
-        || COMMAND_STARTS.iter().any(|start| name.starts_with(start))
+    name.starts_with(START)
+        && (COMMANDS.binary_search(&name).is_ok()
+            || (name.starts_with(NGINX) && name != BUFFERING)
+            || COMMAND_STARTS.iter().any(|start| name.starts_with(start)))
 }
+
+/// What all of them begin with: most names of headers need no further look.
+pub(super) const START: &str = "x-";
 
 /// What nginx reads as commands; that of them which says whether an answer is buffered is about the answer alone, and streams need it.
 const NGINX: &str = "x-accel-";
@@ -23,4 +27,4 @@ pub(super) const COMMANDS: [&str; 6] = [
 ];
 
 /// `X-Sendfile`, `-2` and `-Temporary` (Apache, lighttpd, Cherokee); `X-Reproxy-URL` and `-File` (Perlbal, H2O, Apache).
-const COMMAND_STARTS: [&str; 2] = ["x-reproxy-", "x-sendfile"];
+pub(super) const COMMAND_STARTS: [&str; 2] = ["x-reproxy-", "x-sendfile"];

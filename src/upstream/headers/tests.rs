@@ -286,7 +286,8 @@ fn what_a_proxy_in_front_would_do_is_no_upstreams_to_say() {
         make_fit_for_client(&mut answer, StatusCode::OK, Version::HTTP_11);
         assert_eq!(answer.contains_key(name), passes, "{name}");
     }
-    assert!(super::commands::COMMANDS.is_sorted());
+    let (whole, starts) = (super::commands::COMMANDS, super::commands::COMMAND_STARTS);
+    assert!(whole.is_sorted() && whole.iter().chain(&starts).all(|name| name.starts_with(super::commands::START)));
 }
 
 #[test]
