@@ -12,6 +12,7 @@
 mod connection;
 mod exchange;
 mod own;
+mod polls;
 mod socket;
 mod status_line;
 #[cfg(test)]
@@ -29,13 +30,14 @@ use http::{
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, ResponseFuture, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
+    rt::TokioTimer,
 };
 use rustls::{ClientConfig, RootCertStore};
 
 use self::{
     connection::{Connector, Known},
     own::SecurePool,
+    polls::Numbered,
     socket::TcpConnector,
 };
 use super::{
@@ -285,7 +287,7 @@ fn pool<C>(connector: C) -> Pool<C>
 where
     C: legacy::connect::Connect + Clone,
 {
-    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    let mut builder = legacy::Client::builder(Numbered);
     builder
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(MAX_IDLE)

@@ -3,7 +3,7 @@
 //! What comes on a connection that rests is no answer to anything: the HTTP library ends such a connection, and puts the request
 //! that was about to go out on another. But it learns of the bytes from the event loop, which tells of them in its next turn only,
 //! and in the same turn the request may have gone out already: what came before would pass for its answer. So a socket that
-//! rests is read at once whether or not an event has come, with one system call for each time that it is used again.
+//! rests is read at once whether or not an event has come, with one system call for each poll of the connection's task.
 
 use std::{
     io::{self, Read as _},
@@ -20,6 +20,8 @@ use hyper_util::{
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tower_service::Service;
+
+use super::polls;
 
 /// As much as is read without an event; the rest comes with one.
 const PIECE_BYTES: usize = 512;
@@ -39,7 +41,7 @@ impl Service<Uri> for TcpConnector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connecting = <HttpConnector as Service<Uri>>::call(&mut self.0, uri);
-        Box::pin(async move { Ok(Socket { inner: connecting.await?, use_of: Use::Written }) })
+        Box::pin(async move { Ok(Socket { inner: connecting.await?, use_of: Use::Written, empty_in: None }) })
     }
 }
 
@@ -48,6 +50,8 @@ impl Service<Uri> for TcpConnector {
 pub(in crate::upstream) struct Socket {
     inner: TokioIo<TcpStream>,
     use_of: Use,
+    /// The poll of the connection's task in which nothing was there to be read.
+    empty_in: Option<u64>,
 }
 
 /// What was done with a socket last.
@@ -66,7 +70,7 @@ impl Socket {
     fn read_at_once(&self, buffer: &mut ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let mut bytes = [0; PIECE_BYTES];
         let room = bytes.get_mut(..buffer.remaining().min(PIECE_BYTES)).unwrap_or_default();
-        if self.use_of != Use::Rests || room.is_empty() {
+        if room.is_empty() {
             return Poll::Pending;
         }
         let socket = SockRef::from(self.inner.inner());
@@ -95,9 +99,14 @@ impl Read for Socket {
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut read = self.read_at_once(&mut buffer);
+        let poll = polls::number();
+        let is_looked_at = self.use_of == Use::Rests && self.empty_in != Some(poll);
+        let mut read = if is_looked_at { self.read_at_once(&mut buffer) } else { Poll::Pending };
         if read.is_pending() {
             read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        }
+        if read.is_pending() {
+            self.empty_in = Some(poll);
         }
         self.use_of = match (&read, self.use_of) {
             (Poll::Ready(_), _) => Use::Read,
