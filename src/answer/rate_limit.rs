@@ -1,8 +1,10 @@
 //! `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11), as lists of RFC 9651.
 
+use std::{cell::RefCell, sync::Arc};
+
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::domain::limit::{Standing, Unit};
+use crate::domain::limit::{Policy, Standing, Unit};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -15,38 +17,75 @@ pub fn add_headers(headers: &mut HeaderMap, standings: &[Standing]) {
     if standings.is_empty() {
         return;
     }
-    insert(headers, RATE_LIMIT_POLICY, standings, |list, standing| {
-        let policy = &standing.policy;
-        list.parameter(";q=", Some(policy.limit()));
-        list.parameter(";w=", standing.window_s());
-        if policy.unit == Unit::Concurrent {
-            list.0.push_str(";qu=\"concurrent-requests\"");
-        }
-    });
-    insert(headers, RATE_LIMIT, standings, |list, standing| {
+    insert(headers, RATE_LIMIT_POLICY, policies(standings));
+    let left = written(standings, |list, standing| {
         list.parameter(";r=", Some(standing.remaining));
         list.parameter(";t=", standing.reset_s());
     });
+    insert(headers, RATE_LIMIT, left);
 }
 
-fn insert(
-    headers: &mut HeaderMap,
-    name: HeaderName,
-    standings: &[Standing],
-    parameters: impl Fn(&mut List, &Standing),
-) {
+/// The list of policies as a thread told it last: most of its answers are of the same policies.
+struct Told {
+    policies: Vec<Arc<Policy>>,
+    list: HeaderValue,
+}
+
+impl Told {
+    fn is_of(&self, standings: &[Standing]) -> bool {
+        let is_same = |(policy, standing): (&Arc<Policy>, &Standing)| Arc::ptr_eq(policy, &standing.policy);
+        self.policies.len() == standings.len() && self.policies.iter().zip(standings).all(is_same)
+    }
+}
+
+fn policies(standings: &[Standing]) -> Option<HeaderValue> {
+    thread_local! {
+        static LAST: RefCell<Option<Told>> = const { RefCell::new(None) };
+    }
+    // A calendar's windows are not of one length.
+    if standings.iter().any(|standing| standing.window.is_some()) {
+        return written(standings, policy);
+    }
+    LAST.with_borrow_mut(|last| {
+        if let Some(told) = last.as_ref().filter(|told| told.is_of(standings)) {
+            return Some(told.list.clone());
+        }
+        let list = written(standings, policy)?;
+        let policies = standings.iter().map(|standing| Arc::clone(&standing.policy)).collect();
+        *last = Some(Told { policies, list: list.clone() });
+        Some(list)
+    })
+}
+
+fn policy(list: &mut List, standing: &Standing) {
+    list.parameter(";q=", Some(standing.policy.limit()));
+    list.parameter(";w=", standing.window_s());
+    if standing.policy.unit == Unit::Concurrent {
+        list.0.push_str(";qu=\"concurrent-requests\"");
+    }
+}
+
+fn written(standings: &[Standing], parameters: impl Fn(&mut List, &Standing)) -> Option<HeaderValue> {
     let mut list = List(String::with_capacity(standings.len().saturating_mul(ITEM_BYTES)));
     for standing in standings {
         list.item(&standing.policy.name);
         parameters(&mut list, standing);
     }
-    for line in headers.get_all(&name).filter_map(|value| value.to_str().ok()).filter(|line| is_list(line)) {
-        list.0.push_str(", ");
-        list.0.push_str(line);
-    }
-    if let Ok(value) = HeaderValue::try_from(list.0) {
-        headers.insert(name, value);
-    }
+    HeaderValue::try_from(list.0).ok()
+}
+
+/// The gateway's own list stands before what an upstream says in the same form.
+fn insert(headers: &mut HeaderMap, name: HeaderName, own: Option<HeaderValue>) {
+    let Some(own) = own else { return };
+    let upstream = headers.get_all(&name).filter_map(|value| value.to_str().ok()).filter(|line| is_list(line));
+    let upstream: Vec<&str> = upstream.collect();
+    let list = if upstream.is_empty() {
+        own
+    } else {
+        let lists = [own.as_bytes(), upstream.join(", ").as_bytes()].join(&b", "[..]);
+        HeaderValue::from_bytes(&lists).unwrap_or(own)
+    };
+    headers.insert(name, list);
 }
 
 /// Whether a line is a list of strings with parameters, as the draft has it since its eighth version. Before, it was a
@@ -79,15 +118,13 @@ impl List {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use uuid::Uuid;
 
     use super::*;
     use crate::domain::{
         calendar::{Calendar, Every},
         ids::LimitId,
-        limit::{Allowance, Mode, OnError, Per, Policy, RouteSet, rate::Rate},
+        limit::{Allowance, Mode, OnError, Per, RouteSet, rate::Rate},
     };
 
     fn standing(name: &str, allowance: Allowance, remaining: u64) -> Standing {
@@ -118,6 +155,21 @@ mod tests {
         add_headers(&mut headers, &[standing("a", rate, 49), standing("b.c", rate, 0)]);
         assert_eq!(headers.get("ratelimit").unwrap(), "\"a\";r=49;t=2, \"b.c\";r=0;t=2");
         assert_eq!(headers.get("ratelimit-policy").unwrap(), "\"a\";q=50;w=1, \"b.c\";q=50;w=1");
+    }
+
+    #[test]
+    fn a_policy_is_told_as_it_is_now() {
+        let rate = |units| Allowance::Rate(Rate::new(units, 1, units).unwrap());
+        let told = |standings: &[Standing]| {
+            let mut headers = HeaderMap::new();
+            add_headers(&mut headers, standings);
+            headers.get("ratelimit-policy").unwrap().to_str().unwrap().to_owned()
+        };
+        let (before, after) = (standing("a", rate(50), 49), standing("a", rate(60), 59));
+        assert_eq!(told(std::slice::from_ref(&before)), "\"a\";q=50;w=1");
+        assert_eq!(told(std::slice::from_ref(&before)), "\"a\";q=50;w=1");
+        assert_eq!(told(std::slice::from_ref(&after)), "\"a\";q=60;w=1");
+        assert_eq!(told(&[before, after]), "\"a\";q=50;w=1, \"a\";q=60;w=1");
     }
 
     #[test]
