@@ -140,10 +140,12 @@ impl Peers {
 
     /// A preflight is one only where some origin is allowed (Fetch standard, "CORS-preflight request").
     pub(super) fn is_preflight(&self, request: &HttpRequest) -> bool {
+        if self.allowed_origins.is_empty() || request.method() != Method::OPTIONS {
+            return false;
+        }
         let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
         let asks = asked.and_then(|value| value.to_str().ok()).is_some_and(|text| text.parse::<Method>().is_ok());
-        let has_origin = origin(request.headers()).is_some();
-        !self.allowed_origins.is_empty() && request.method() == Method::OPTIONS && asks && has_origin
+        asks && origin(request.headers()).is_some()
     }
 }
 
