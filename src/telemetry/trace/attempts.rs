@@ -120,6 +120,7 @@ mod tests {
     use std::sync::Arc;
 
     use opentelemetry::trace::{SpanId, TraceId};
+    use opentelemetry_sdk::trace::SpanData;
 
     use super::*;
     use crate::{
@@ -149,8 +150,11 @@ mod tests {
         let second = begin();
         drop((spans, here));
         let sent = waiting.batch(9).unwrap_or_default();
-        let named: Vec<_> = sent.iter().map(|(trace, span)| context::traceparent(*trace, span.id, true)).collect();
-        assert_eq!(named, [first, second]);
-        assert!(sent.iter().all(|(_, span)| span.parent == server && span.kind == SpanKind::Client));
+        let of = |span: &SpanData| {
+            let context = &span.span_context;
+            context::traceparent(context.trace_id(), context.span_id(), true)
+        };
+        assert_eq!(sent.iter().map(of).collect::<Vec<_>>(), [first, second]);
+        assert!(sent.iter().all(|span| span.parent_span_id == server && span.span_kind == SpanKind::Client));
     }
 }

@@ -249,6 +249,8 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::Status;
+
     use super::*;
     use crate::telemetry::trace::queue::queue;
 
@@ -291,7 +293,9 @@ mod tests {
         all.call(&call).end(Some("unavailable"));
         drop(several.call(&call));
         let told = waiting.batch(9).unwrap_or_default().into_iter();
-        let told: Vec<_> = told.map(|(trace, span)| (trace, span.parent, span.is_failed)).collect();
+        let told: Vec<_> = told
+            .map(|span| (span.span_context.trace_id(), span.parent_span_id, span.status != Status::Unset))
+            .collect();
         let one = |id: u64, is_failed| (TraceId::from(u128::from(id)), SpanId::from(id), is_failed);
         assert_eq!(told, [one(1, true), one(2, true), one(3, true), one(1, false), one(2, false)]);
     }
