@@ -7,6 +7,7 @@ use super::{
 
 on_both_stores!(
     what_may_be_stale_is_served_and_confirmed_meanwhile,
+    what_is_stale_at_once_is_confirmed_at_each_turn,
     a_client_has_no_say_in_how_what_it_is_served_stale_is_confirmed,
     what_is_withdrawn_while_it_is_served_stale_is_not_served_again,
     what_is_kept_is_served_where_its_upstream_fails,
@@ -29,6 +30,19 @@ async fn what_may_be_stale_is_served_and_confirmed_meanwhile(store: &TestStore) 
     assert_eq!(stage.origin.count(), 2);
     stage.after(20);
     assert_eq!(status(&stage.get("/up", &[]).await), "tollgate; fwd=stale; stored");
+    stage.gateway.finish().await;
+}
+
+/// `max-age=0` with a time for confirming: never waited for, and never older than the call before.
+async fn what_is_stale_at_once_is_confirmed_at_each_turn(store: &TestStore) {
+    let stage = Stage::set(store, "{ ttl_s = 60 }").await;
+    let headers = [("cache-control", "max-age=0, stale-while-revalidate=60")];
+    stage.origin.answers(whole("200 OK", &headers, "old"));
+    stage.get("/up", &[]).await.expect(200);
+    stage.origin.answers(whole("200 OK", &headers, "new"));
+    let served = stage.get("/up", &[]).await;
+    assert_eq!((served.text(), status(&served)), ("old", "tollgate; hit; ttl=0"));
+    eventually("what is new", async || (stage.get("/up", &[]).await.text() == "new").then_some(())).await;
     stage.gateway.finish().await;
 }
 

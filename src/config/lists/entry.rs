@@ -72,7 +72,8 @@ fn url_mistakes(url: &str) -> Mistakes {
 
 /// Whether what follows the host is nothing, or a port that can be connected to. `http` reads a port that is none as absent.
 fn has_port(authority: &str) -> bool {
-    let after_host = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let after_host = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
     after_host.split_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 

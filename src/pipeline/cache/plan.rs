@@ -19,7 +19,7 @@ use crate::{
         collapse::{Ending, Leader},
     },
     clock::Clock,
-    domain::caching::{Asking, CacheStatus, Kept, Sharing, Times, Why, conditional, may_keep},
+    domain::caching::{Asking, CacheStatus, Kept, Sharing, Times, Use, Why, Wishes, conditional, may_keep},
     pipeline::{bill::Open, buffered::Buffered, forwarded::Forwarded, gate::Gate},
     telemetry::Metrics,
     upstream::{Answer, AnswerBody, Outgoing, UpstreamError},
@@ -153,6 +153,16 @@ impl Keep {
         }
     }
 
+    /// Whether those who ask at the same time may be given this answer, at once or while it is confirmed.
+    fn is_for_others(&self, kept: &Kept) -> bool {
+        match kept.use_for(&Wishes::default(), self.now_ms()) {
+            Use::Now => true,
+            // Nobody would pay for the call that confirms the answer of a model.
+            Use::NowAndRefresh => self.wanted.kind == Kind::Get,
+            Use::Confirmed(_) => false,
+        }
+    }
+
     fn answered(&mut self, answer: &Answer) {
         // What it confirms is renewed at once.
         if answer.status == StatusCode::NOT_MODIFIED {
@@ -160,7 +170,7 @@ impl Keep {
         }
         let ttl_s = self.wanted.caching.ttl_s;
         let head = Kept::new(answer.status, answer.headers.clone(), Bytes::new(), self.times(), ttl_s);
-        if may_keep(self.asking(), self.wanted.caching, &head) && head.is_fresh(self.now_ms()) {
+        if may_keep(self.asking(), self.wanted.caching, &head) && self.is_for_others(&head) {
             return;
         }
         // A failure passes; what is for one client alone stays so.
@@ -306,13 +316,13 @@ impl Keeper for Keep {
 
     fn store(&mut self, kept: Kept) {
         let now_ms = self.now_ms();
-        let is_fresh = kept.is_fresh(now_ms);
+        let is_for_others = self.is_for_others(&kept);
         self.cache.keep(&self.site, Arc::new(kept), &self.wanted.headers, now_ms);
-        if !is_fresh {
+        if !is_for_others {
             // Each client has it confirmed.
             self.keep_apart();
         }
-        self.end(if is_fresh { Ending::Kept } else { Ending::Alone });
+        self.end(if is_for_others { Ending::Kept } else { Ending::Alone });
     }
 
     fn keep_apart(&self) {

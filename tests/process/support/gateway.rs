@@ -5,9 +5,11 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, ExitStatus},
+    sync::Arc,
 };
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::{Message, PASSWORD, Wire, eventually, request};
 
@@ -18,17 +20,19 @@ pub struct Gateway {
     pub ops: SocketAddr,
     out: PathBuf,
     err: PathBuf,
+    /// Kept as long as the gateway runs, which notices when its files are gone.
+    _folder: Arc<TempDir>,
 }
 
 /// A process that does not serve yet.
 pub struct Starting(Gateway);
 
 impl Starting {
-    pub fn new(mut command: Command, out: PathBuf, err: PathBuf) -> Self {
+    pub fn new(mut command: Command, out: PathBuf, err: PathBuf, folder: Arc<TempDir>) -> Self {
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         let child = command.spawn().unwrap();
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self(Gateway { child, address: nowhere, ops: nowhere, out, err })
+        Self(Gateway { child, address: nowhere, ops: nowhere, out, err, _folder: folder })
     }
 
     pub fn serving(mut self) -> Gateway {

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::Arc,
     thread,
 };
 
@@ -43,7 +44,7 @@ upstream = "builtin:echo"
 
 /// A folder that gateways run in, one after the other, with a configuration and an environment.
 pub struct Home {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     environment: Vec<(String, String)>,
     has_config: bool,
     starts: Cell<u32>,
@@ -52,8 +53,12 @@ pub struct Home {
 impl Home {
     /// With only the ports set.
     pub fn bare() -> Self {
-        let home =
-            Self { folder: TempDir::new().unwrap(), environment: vec![], has_config: false, starts: Cell::new(0) };
+        let home = Self {
+            folder: Arc::new(TempDir::new().unwrap()),
+            environment: vec![],
+            has_config: false,
+            starts: Cell::new(0),
+        };
         home.env("TOLLGATE__SERVER__PORT", "0").env("TOLLGATE__OPS__PORT", "0")
     }
 
@@ -148,7 +153,7 @@ impl Home {
         self.starts.set(self.starts.get() + 1);
         let file = |name: &str| self.path().join(format!("{name}.{}", self.starts.get()));
         let (out, err) = (file("out"), file("err"));
-        Starting::new(command, out, err)
+        Starting::new(command, out, err, Arc::clone(&self.folder))
     }
 }
 
