@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::support::{
-    Authority, Gateway, Home, Message, Stage, Upstream, Wire, request, run, tls::TlsStream, with_upstream,
+    Authority, Gateway, Home, Message, Stage, Upstream, Wire, eventually, request, run, tls::TlsStream, with_upstream,
 };
 
 const ON: &str = "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]\nproxy_protocol = true\n";
@@ -46,7 +46,7 @@ fn token(gateway: &Gateway) -> String {
 }
 
 fn record(gateway: &Gateway, token: &str, id: &str) -> serde_json::Value {
-    super::support::eventually("the record has its outcome", || {
+    eventually("the record has its outcome", || {
         let list = request("GET", &format!("/admin/audit?request_id={id}"), token);
         let page = after(gateway, &v2_local(), list).json();
         page["items"].as_array()?.first().filter(|record| record["outcome"] == "complete").cloned()
@@ -114,8 +114,9 @@ fn a_connection_without_a_header_is_closed_and_counted_and_said_once() {
         assert!(wire.is_closed(), "{:?}", String::from_utf8_lossy(bytes));
     }
     assert_eq!(ended(&gateway, "proxy-header"), 6);
-    let log = gateway.log();
-    assert_eq!(log.lines().filter(|line| line.contains("proxy-header")).count(), 1, "{log}");
+    let told = || gateway.log().lines().filter(|line| line.contains("proxy-header")).count();
+    eventually("the line", || (told() > 0).then_some(()));
+    assert_eq!(told(), 1, "{}", gateway.log());
 }
 
 #[test]
