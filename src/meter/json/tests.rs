@@ -21,7 +21,11 @@ fn every_name_is_found_and_no_other() {
         for escapes in [false, true] {
             let written = |name: &str| {
                 let units: Vec<_> = name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-                if escapes { format!("\"{}\":1", units.concat()) } else { format!("{}:1", serde_json::to_string(name).unwrap()) }
+                if escapes {
+                    format!("\"{}\":1", units.concat())
+                } else {
+                    format!("{}:1", serde_json::to_string(name).unwrap())
+                }
             };
             let text = format!("{{{}}}", there.iter().map(|name| written(name)).collect::<Vec<_>>().join(","));
             let node = read(text.as_bytes()).unwrap();
