@@ -99,9 +99,9 @@ export async function fill() {
   await call("GET", "/echo/%3Cimg%20src=x%20onerror=window.pwned=1%3E", undefined, user);
   await call("GET", "/admin/users", undefined, user);
   await must("POST", "/me/api-keys", { name: MARKUP }, user);
-  // A model and a price of such names, and an upstream that nothing answers at.
-  await must("PUT", "/admin/prices", { items: [{ model: MARKUP, input_usd: "1", output_usd: "2", max_output_tokens: 100 }] }, admin);
+  // A model and a price of such names, in this order: a model that has a price is no name for another one.
   await must("POST", "/admin/models", { name: MARKUP, targets: [{ upstream: "builtin:llm", model: "demo" }] }, admin);
+  await must("PUT", "/admin/prices", { items: [{ model: MARKUP, input_usd: "1", output_usd: "2", max_output_tokens: 100 }] }, admin);
   await must("POST", "/admin/upstreams", { name: "gone", url: "http://127.0.0.1:9", secret: "a-secret-that-is-never-shown" }, admin);
   await must("POST", "/admin/routes", { name: "gone", path: "/gone", match: "prefix", methods: ["GET"], roles: ["admin", "user"], upstream: "gone" }, admin);
   await everywhere();
