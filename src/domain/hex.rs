@@ -5,13 +5,18 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Lower-case hexadecimal digits.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
-    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
     let mut digits = vec![b'0'; bytes.len().saturating_mul(2)];
+    write(bytes, &mut digits);
+    String::from_utf8(digits).unwrap_or_default()
+}
+
+/// Writes the same into a place of two bytes for each.
+pub fn write(bytes: &[u8], digits: &mut [u8]) {
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
     let (pairs, _) = digits.as_chunks_mut::<2>();
     for (pair, byte) in pairs.iter_mut().zip(bytes) {
         *pair = [digit(byte >> 4), digit(byte & 0x0f)];
     }
-    String::from_utf8(digits).unwrap_or_default()
 }
 
 /// The bytes of a text that [`encode`] makes; of any other text, nothing.

@@ -3,6 +3,8 @@
 use actix_web::http::header::HeaderMap;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
+use crate::domain::hex;
+
 pub(super) const TRACEPARENT: &str = "traceparent";
 pub(super) const TRACESTATE: &str = "tracestate";
 
@@ -16,8 +18,8 @@ pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
         return None;
     }
     let mut parts = text.split('-');
-    let (version, trace) = (hex::<2>(parts.next()?)?, hex::<32>(parts.next()?)?);
-    let (span, flags) = (hex::<16>(parts.next()?)?, hex::<2>(parts.next()?)?);
+    let (version, trace) = (digits::<2>(parts.next()?)?, digits::<32>(parts.next()?)?);
+    let (span, flags) = (digits::<16>(parts.next()?)?, digits::<2>(parts.next()?)?);
     // A later version may add parts, this one has none.
     if version == "ff" || (version == "00" && parts.next().is_some()) {
         return None;
@@ -29,31 +31,23 @@ pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
 }
 
 /// The text, if it is exactly `DIGITS` lowercase hexadecimal digits.
-fn hex<const DIGITS: usize>(text: &str) -> Option<&str> {
+fn digits<const DIGITS: usize>(text: &str) -> Option<&str> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     (text.len() == DIGITS && text.bytes().all(is_digit)).then_some(text)
 }
 
 /// A `traceparent` that names this span of a trace.
 pub(super) fn traceparent(trace: TraceId, span: SpanId, is_sampled: bool) -> Option<http::HeaderValue> {
-    let (trace, span): ([u8; 32], [u8; 16]) = (digits(trace.to_bytes()), digits(span.to_bytes()));
+    let (mut trace_digits, mut span_digits) = ([0; 32], [0; 16]);
+    hex::write(&trace.to_bytes(), &mut trace_digits);
+    hex::write(&span.to_bytes(), &mut span_digits);
     let flags: &[u8] = if is_sampled { b"-01" } else { b"-00" };
-    http::HeaderValue::try_from([&b"00-"[..], &trace, b"-", &span, flags].concat()).ok()
+    http::HeaderValue::try_from([&b"00-"[..], &trace_digits, b"-", &span_digits, flags].concat()).ok()
 }
 
 /// The id of a trace, as 32 hexadecimal digits.
 pub(super) fn trace_id(trace: TraceId) -> String {
-    String::from_utf8(digits::<16, 32>(trace.to_bytes()).to_vec()).unwrap_or_default()
-}
-
-/// Lower-case hexadecimal digits, two a byte.
-fn digits<const BYTES: usize, const DIGITS: usize>(bytes: [u8; BYTES]) -> [u8; DIGITS] {
-    let digit = |value: u8| if value < 10 { value.wrapping_add(b'0') } else { value.wrapping_add(b'a' - 10) };
-    let mut digits = [b'0'; DIGITS];
-    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *pair = [digit(byte >> 4), digit(byte & 0x0f)];
-    }
-    digits
+    hex::encode(&trace.to_bytes())
 }
 
 #[cfg(test)]
