@@ -12,12 +12,12 @@ use crate::{
     domain::{
         calendar::{Month, Window},
         csv,
-        limit::{Per, UnknownSubject},
+        limit::UnknownSubject,
         usage::Dimension,
     },
     store::{
         Store, StoreError,
-        ledger::{Narrowed, UsageFilter, UsageRow},
+        ledger::{Named, Narrowed, Nobody, UsageFilter, UsageRow},
     },
 };
 
@@ -105,22 +105,17 @@ impl Usage {
 
     /// Which calls are meant.
     async fn narrowed(&self, store: &Store) -> Result<Narrowed, Failure> {
-        let ids = async |per: Per, name: &str, text: Option<&str>| {
-            let Some(text) = text else { return Ok(None) };
-            let ids = store.ids_of(per, text).await.map_err(StartError::from)?;
-            if ids.is_empty() {
-                let unknown = UnknownSubject::Nobody(per);
-                return Err(Failure::Configuration(format!("--{name} {text}: {unknown}")));
-            }
-            Ok(Some(ids))
+        let Self { user, team, key, model, route, .. } = self;
+        let named = Named {
+            user: user.as_deref(),
+            team: team.as_deref(),
+            key: key.as_deref(),
+            model: model.as_deref(),
+            route: route.as_deref(),
         };
-        Ok(Narrowed {
-            users: ids(Per::User, "user", self.user.as_deref()).await?,
-            teams: ids(Per::Team, "team", self.team.as_deref()).await?,
-            keys: ids(Per::Key, "key", self.key.as_deref()).await?,
-            model: self.model.clone(),
-            route: self.route.clone(),
-        })
+        let (narrowed, nobody) = store.narrowed(named).await.map_err(StartError::from)?;
+        let Some(Nobody { per, parameter, name }) = nobody else { return Ok(narrowed) };
+        Err(Failure::Configuration(format!("--{parameter} {name}: {}", UnknownSubject::Nobody(per))))
     }
 }
 

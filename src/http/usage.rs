@@ -20,14 +20,14 @@ use crate::{
     domain::{
         calendar::{Month, Window},
         ids::UserId,
-        limit::{Per, UnknownSubject},
+        limit::UnknownSubject,
         money::Money,
         refusal::Refusal,
         usage::{Dimension, Totals},
     },
     store::{
         Store,
-        ledger::{Narrowed, UsageFilter, UsageRow},
+        ledger::{Named, Narrowed, Nobody, UsageFilter, UsageRow},
     },
 };
 
@@ -189,21 +189,17 @@ impl UsageQuery {
 
     /// Which calls are meant. Who sees only their own usage is not told which names there are.
     async fn narrowed(&self, store: &Store, is_told: bool) -> Result<Narrowed, Refusal> {
-        let ids = async |per: Per, name: &str, text: Option<&str>| {
-            let Some(text) = text else { return Ok(None) };
-            let ids = store.ids_of(per, text).await.map_err(unavailable)?;
-            if ids.is_empty() && is_told {
-                return Err(Refusal::invalid(format!("?{name}"), UnknownSubject::Nobody(per).to_string()));
-            }
-            Ok(Some(ids))
+        let Self { user, team, key, model, route, .. } = self;
+        let named = Named {
+            user: user.as_deref(),
+            team: team.as_deref(),
+            key: key.as_deref(),
+            model: model.as_deref(),
+            route: route.as_deref(),
         };
-        Ok(Narrowed {
-            users: ids(Per::User, "user", self.user.as_deref()).await?,
-            teams: ids(Per::Team, "team", self.team.as_deref()).await?,
-            keys: ids(Per::Key, "key", self.key.as_deref()).await?,
-            model: self.model.clone(),
-            route: self.route.clone(),
-        })
+        let (narrowed, nobody) = store.narrowed(named).await.map_err(unavailable)?;
+        let Some(Nobody { per, parameter, .. }) = nobody.filter(|_| is_told) else { return Ok(narrowed) };
+        Err(Refusal::invalid(format!("?{parameter}"), UnknownSubject::Nobody(per).to_string()))
     }
 }
 

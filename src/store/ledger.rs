@@ -33,7 +33,7 @@ use crate::domain::{
 pub use {
     alerts::{AlertRow, Unreported},
     check::{AccountFinding, CallFinding, LedgerReport},
-    usage::{Narrowed, UsageFilter, UsageRow},
+    usage::{Named, Narrowed, Nobody, UsageFilter, UsageRow},
 };
 
 impl Store {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::{
     domain::{
         ids::UserId,
+        limit::Per,
         money::Money,
         usage::{Dimension, Totals},
     },
@@ -40,6 +41,25 @@ pub struct Narrowed {
     /// The model that was asked for.
     pub model: Option<String>,
     pub route: Option<String>,
+}
+
+/// The same as people say it: users, teams and API keys by names or ids.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Named<'t> {
+    pub user: Option<&'t str>,
+    pub team: Option<&'t str>,
+    pub key: Option<&'t str>,
+    pub model: Option<&'t str>,
+    pub route: Option<&'t str>,
+}
+
+/// A name that no user, team or API key has or had.
+#[derive(Debug, Clone, Copy)]
+pub struct Nobody<'t> {
+    pub per: Per,
+    /// How the kind is called where it is asked for.
+    pub parameter: &'static str,
+    pub name: &'t str,
 }
 
 impl Narrowed {
@@ -93,6 +113,25 @@ struct Record {
 }
 
 impl Store {
+    /// Which calls are meant, and the first of the names that nobody has, by which no call is found.
+    pub async fn narrowed<'t>(&self, named: Named<'t>) -> Result<(Narrowed, Option<Nobody<'t>>), StoreError> {
+        let Named { user, team, key, model, route } = named;
+        let mut nobody = None;
+        let mut found = [const { None }; 3];
+        let asked = [(Per::User, "user", user), (Per::Team, "team", team), (Per::Key, "key", key)];
+        for (ids, (per, parameter, name)) in found.iter_mut().zip(asked) {
+            let Some(name) = name else { continue };
+            let of_name = self.ids_of(per, name).await?;
+            if of_name.is_empty() {
+                nobody = nobody.or(Some(Nobody { per, parameter, name }));
+            }
+            *ids = Some(of_name);
+        }
+        let [users, teams, keys] = found;
+        let (model, route) = (model.map(str::to_owned), route.map(str::to_owned));
+        Ok((Narrowed { users, teams, keys, model, route }, nobody))
+    }
+
     /// At most `limit` sums, in the order of their groups. Without a dimension it is one, of everything.
     pub async fn usage(&self, filter: UsageFilter, limit: u32) -> Result<Vec<UsageRow>, StoreError> {
         self.read("ledger_entries", async move |connection: &mut Connection| {
