@@ -11,6 +11,7 @@ pub mod key;
 mod layers;
 pub mod lines;
 pub mod lists;
+pub mod log;
 pub mod login;
 mod meter;
 mod methods;
@@ -43,12 +44,13 @@ use zeroize::Zeroizing;
 pub use self::{examine::Examined, methods::mistyped_methods, variables::unknown_variables, words::nearest};
 use self::{
     layers::{Layers, origin_in},
+    log::Log,
     models::ModelEntry,
     redis::Redis,
     routing::{RouteEntry, UpstreamEntry},
     secret::{HmacSecrets, Secret},
     sections::{
-        Actors, Alerts, Audit, Auth, Cache, Console, Cors, Docs, Edge, Ledger, Log, Ops, Prices, Quota, Server, Store,
+        Actors, Alerts, Audit, Auth, Cache, Console, Cors, Docs, Edge, Ledger, Ops, Prices, Quota, Server, Store,
     },
 };
 use crate::domain::{algorithm::Algorithm, budget, limit::Spec};

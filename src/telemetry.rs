@@ -57,15 +57,10 @@ impl RootSpanBuilder for RootSpan {
             method = %request.method(),
             path = %redact(request.uri().path()),
             trace_id = Empty,
-            status = Empty,
         )
     }
 
-    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
-        if let Ok(response) = outcome {
-            span.record("status", response.status().as_u16());
-        }
-    }
+    fn on_request_end<B: MessageBody>(_: Span, _: &Result<ServiceResponse<B>, Error>) {}
 }
 
 /// The id that `tracing-actix-web` gave a request: a UUIDv7.

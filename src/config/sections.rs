@@ -3,7 +3,6 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{
     Fault,
@@ -220,24 +219,6 @@ pub struct Actors {
     pub deadline_ms: u64,
 }
 
-/// `format` of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-/// `[log]`: what is logged, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Log {
-    pub level: String,
-    pub format: LogFormat,
-    /// One line a request.
-    pub access: bool,
-}
-
 impl std::fmt::Debug for Store {
     /// Without the password, and without the URL, which may hold one.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -312,21 +293,6 @@ impl Auth {
             max_wait: Duration::from_secs(self.throttle_max_s.into()),
             max_counters: MAX_THROTTLE_COUNTERS,
         }
-    }
-}
-
-impl Log {
-    pub(super) fn validate(&self) -> Result<(), Fault> {
-        let fault = |reason: String| Err(Fault::new("log.level", reason));
-        // The filter takes any word for the name of a part, of which everything is then logged and nothing of the rest.
-        let alone =
-            |part: &&str| !part.contains(['=', '[']) && !part.is_empty() && part.parse::<LevelFilter>().is_err();
-        if let Some(word) = self.level.split(',').map(str::trim).find(alone) {
-            let levels = "is no level: use error, warn, info, debug, trace or off, or PART=LEVEL";
-            return fault(format!("\"{word}\" {levels}"));
-        }
-        let parsed = EnvFilter::builder().parse(&self.level);
-        parsed.map(|_| ()).or_else(|error| fault(format!("is not a filter: {error}")))
     }
 }
 

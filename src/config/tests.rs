@@ -89,7 +89,8 @@ fn each_mistake_names_its_origin_its_key_and_the_reason() {
             "unknown value",
         ),
         ("[store]\nurl = \"mysql://h/d\"", "store.url", "sqlite:"),
-        ("[log]\nlevel = \"tollgate=loud\"", "log.level", "filter"),
+        ("[log]\nlevel = \"tollgate=loud\"", "log.level", "\"loud\" is no level"),
+        ("[log]\nlevel = \"info,[request]=debug\"", "log.level", "\"[request]\" is no part"),
         ("[log]\nlevel = \"inof\"", "log.level", "\"inof\" is no level: use error, warn"),
         ("[log]\nlevel = \"info,tollgate\"", "log.level", "\"tollgate\" is no level"),
         (

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::log;
 use crate::{
-    config::sections::{Log, LogFormat},
+    config::log::{Log, LogFormat},
     domain::{
         audit::{Decision, Draft, Findings, Subject},
         principal::{CredentialKind, Principal, Role},

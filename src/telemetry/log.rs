@@ -13,9 +13,14 @@ use std::{
     time::Duration,
 };
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
-use crate::config::sections::{Log, LogFormat};
+use crate::config::log::{Log, LogFormat};
 
 /// How many lines may wait; of 300 bytes each, they take 3 MB.
 const MAX_WAITING: usize = 10_000;
@@ -52,14 +57,13 @@ pub fn dropped_lines() -> u64 {
 /// Sends logs to standard error. A second call changes nothing.
 #[must_use = "what waits is written when this is dropped"]
 pub fn init_log(log: &Log) -> LogGuard {
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = log.wanted().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let (lines, guard) = Lines::to(io::stderr());
     LINES.get_or_init(|| lines.clone());
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(io::stderr().is_terminal());
+    let (log_lines, filtered) = (fmt::layer().with_writer(lines), tracing_subscriber::registry().with(filter));
     let installed = match log.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => filtered.with(log_lines.with_ansi(io::stderr().is_terminal())).try_init(),
+        LogFormat::Json => filtered.with(log_lines.with_ansi(false).json()).try_init(),
     };
     if installed.is_err() {
         tracing::debug!("a log subscriber is there already");
