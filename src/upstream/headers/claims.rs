@@ -2,8 +2,11 @@
 
 /// Whether only a proxy of the upstream may say this; of a name in which every sign between words is a dash.
 pub(super) fn is_claim(name: &str) -> bool {
-    CLAIMS.binary_search(&name).is_ok()
-        || (name.starts_with(CLAIM_LETTERS) && CLAIM_STARTS.iter().any(|start| name.starts_with(start)))
+    // No start begins another, so only the last that is not behind the name can begin it.
+    let starts_at = CLAIM_STARTS.partition_point(|start| *start <= name);
+    let start = starts_at.checked_sub(1).and_then(|at| CLAIM_STARTS.get(at));
+    start.is_some_and(|start| name.starts_with(start))
+        || CLAIMS.binary_search(&name).is_ok()
         || CLAIM_ENDS.iter().any(|end| end.as_bytes().last() == name.as_bytes().last() && name.ends_with(end))
 }
 
@@ -78,7 +81,7 @@ pub(super) const CLAIMS: [&str; 62] = [
     "x-waws-unencoded-url",
 ];
 
-/// What names begin with that are claims whatever follows, in alphabetical order. `-ws` is `$WSRA`, `$WSSN` and their
+/// What names begin with that are claims whatever follows, in alphabetical order; none begins another. `-ws` is `$WSRA`, `$WSSN` and their
 /// like, of `WebLogic` and `WebSphere`.
 pub(super) const CLAIM_STARTS: [&str; 63] = [
     "-ws",
@@ -145,9 +148,6 @@ pub(super) const CLAIM_STARTS: [&str; 63] = [
     "x-vouch-",
     "x-webauth-",
 ];
-
-/// The letters that these begin with: most names of headers need no further look.
-pub(super) const CLAIM_LETTERS: [char; 12] = ['-', 'c', 'f', 'i', 'l', 'm', 'o', 'r', 's', 't', 'w', 'x'];
 
 /// The last words of names that are claims whatever stands before.
 pub(super) const CLAIM_ENDS: [&str; 11] = [

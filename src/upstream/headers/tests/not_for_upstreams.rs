@@ -1,7 +1,7 @@
 //! The names that do not pass from a client to an upstream, and the tables that say so.
 
 use super::{
-    super::claims::{CLAIM_ENDS, CLAIM_LETTERS, CLAIM_STARTS, CLAIMS},
+    super::claims::{CLAIM_ENDS, CLAIM_STARTS, CLAIMS},
     *,
 };
 
@@ -240,6 +240,8 @@ fn the_table_of_claims_is_in_order_and_says_nothing_twice() {
         CLAIM_STARTS.iter().any(|start| name.starts_with(start)) || CLAIM_ENDS.iter().any(|end| name.ends_with(end))
     };
     assert_eq!(CLAIMS.iter().find(|name| by_shape(name)), None);
-    assert!(CLAIM_STARTS.is_sorted() && CLAIM_STARTS.iter().all(|start| start.starts_with(CLAIM_LETTERS)));
-    assert!(CLAIM_LETTERS.iter().all(|letter| CLAIM_STARTS.iter().any(|start| start.starts_with(*letter))));
+    assert!(CLAIM_STARTS.is_sorted());
+    for pair in CLAIM_STARTS.windows(2) {
+        assert!(!pair[1].starts_with(pair[0]), "{pair:?}");
+    }
 }
