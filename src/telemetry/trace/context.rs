@@ -1,18 +1,21 @@
 //! W3C Trace Context: how one trace goes on from one program to the next.
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
 use crate::domain::hex;
 
-pub(super) const TRACEPARENT: &str = "traceparent";
-pub(super) const TRACESTATE: &str = "tracestate";
+pub(super) const TRACEPARENT: http::HeaderName = http::HeaderName::from_static("traceparent");
+pub(super) const TRACESTATE: http::HeaderName = http::HeaderName::from_static("tracestate");
+
+/// The same to the server, whose names of headers are of another version of `http`.
+const GIVEN: HeaderName = HeaderName::from_static("traceparent");
 
 /// The span of the caller, if the head names one, in one well-formed `traceparent` (W3C Trace Context §3.2).
 ///
 /// `tracestate` is passed on as it came and is no part of it: its text is the client's own.
 pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
-    let mut lines = headers.get_all(TRACEPARENT);
+    let mut lines = headers.get_all(GIVEN);
     let text = lines.next()?.to_str().ok()?;
     if lines.next().is_some() {
         return None;
@@ -42,7 +45,11 @@ pub(super) fn traceparent(trace: TraceId, span: SpanId, is_sampled: bool) -> Opt
     hex::write(&trace.to_bytes(), &mut trace_digits);
     hex::write(&span.to_bytes(), &mut span_digits);
     let flags: &[u8] = if is_sampled { b"-01" } else { b"-00" };
-    http::HeaderValue::try_from([&b"00-"[..], &trace_digits, b"-", &span_digits, flags].concat()).ok()
+    let mut line = [0; 55];
+    for (part, at) in [(&b"00-"[..], 0), (&trace_digits, 3), (b"-", 35), (&span_digits, 36), (flags, 52)] {
+        line.get_mut(at..)?.get_mut(..part.len())?.copy_from_slice(part);
+    }
+    http::HeaderValue::from_bytes(&line).ok()
 }
 
 /// The id of a trace, as 32 hexadecimal digits.
@@ -52,7 +59,7 @@ pub(super) fn trace_id(trace: TraceId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderValue;
 
     use super::*;
 
@@ -62,7 +69,7 @@ mod tests {
     fn read(lines: &[&str]) -> Option<String> {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(HeaderName::from_static(TRACEPARENT), HeaderValue::from_str(line).unwrap());
+            headers.append(GIVEN, HeaderValue::from_str(line).unwrap());
         }
         let context = parent(&headers)?;
         assert_eq!(trace_id(context.trace_id()), context.trace_id().to_string());
