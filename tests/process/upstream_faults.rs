@@ -35,7 +35,7 @@ use Got::{Cut, Whole};
 type Fault = (&'static str, Then, Got);
 
 /// Before the end of a head.
-const HEADS: [Fault; 46] = [
+const HEADS: [Fault; 48] = [
     ("", Closes, Whole(502)),
     ("", Resets, Whole(502)),
     ("", Stays, Whole(504)),
@@ -72,7 +72,9 @@ const HEADS: [Fault; 46] = [
     ("HTTP/1.1 100 Continue\r\n\r\n", Stays, Whole(504)),
     ("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", Resets, Whole(502)),
     ("", Trickles("HTTP/1.1 103 Early Hints\r\n\r\n"), Whole(504)),
-    ("", Floods("HTTP/1.1 103 Early Hints\r\n\r\n"), Whole(504)),
+    ("", Floods("HTTP/1.1 103 Early Hints\r\n\r\n"), Whole(502)),
+    ("HTTP/1.1 102 Processing\r\n", Floods("x-flood: 1\r\n"), Whole(502)),
+    ("", Floods("HTTP/1.2 102 Processing\n\n"), Whole(502)),
     (
         "HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
         Closes,

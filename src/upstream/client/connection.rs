@@ -27,7 +27,10 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::status_line::{MAX_HELD_BYTES, StatusLine};
+use super::{
+    MAX_HEAD_BYTES,
+    status_line::{MAX_HELD_BYTES, StatusLine},
+};
 use crate::upstream::idle::{Idle, Rest, Timer};
 
 /// How long a connection is used for further requests: then the name is resolved again.
@@ -112,7 +115,8 @@ where
         Box::pin(async move {
             let inner = connecting.await?;
             let known = Known { opened: Instant::now(), ending: Arc::default(), idle: Arc::new(Idle::new()) };
-            Ok(Stream { inner, known, is_deaf: false, status_line: StatusLine::Passed, timer: Timer::default() })
+            let status_line = StatusLine::Passed;
+            Ok(Stream { inner, known, is_deaf: false, status_line, interim_bytes: 0, timer: Timer::default() })
         })
     }
 }
@@ -126,6 +130,8 @@ pub(super) struct Stream<T> {
     is_deaf: bool,
     /// What is read next. Where something was written since something was read, that begins with a status line.
     status_line: StatusLine,
+    /// How much has come of interim answers since the request.
+    interim_bytes: usize,
     /// Runs while the connection is unused and may be so only for a time.
     timer: Timer,
 }
@@ -178,9 +184,23 @@ impl<T: Read + Unpin> Stream<T> {
                 return Poll::Ready(Ok(()));
             }
             self.status_line.pass(read.filled(), &mut out);
+            self.count_interim(read.filled().len())?;
         }
         buffer.put_slice(&out);
         Poll::Ready(Ok(()))
+    }
+
+    /// Counts a piece that did not come as far as the final answer. The HTTP library bounds each head, and not how many come one
+    /// after the other: what an upstream says before the final one may be as long as a head in all.
+    fn count_interim(&mut self, length: usize) -> io::Result<()> {
+        if self.status_line == StatusLine::Passed {
+            return Ok(());
+        }
+        self.interim_bytes = self.interim_bytes.saturating_add(length);
+        if self.interim_bytes > MAX_HEAD_BYTES {
+            return Err(io::Error::other("the upstream sent interim answers without end"));
+        }
+        Ok(())
     }
 }
 
@@ -231,6 +251,7 @@ impl<T> Stream<T> {
         if self.status_line == StatusLine::Passed {
             self.known.ending.is_answered.store(false, Ordering::Relaxed);
             self.known.idle.used();
+            self.interim_bytes = 0;
         }
         self.status_line = self.status_line.awaited();
     }
