@@ -15,8 +15,8 @@ use std::{borrow::Cow, fmt, net::IpAddr};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{
-        ALT_SVC, AsHeaderName, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE,
-        TRANSFER_ENCODING, UPGRADE, VIA,
+        AsHeaderName, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE, TRANSFER_ENCODING,
+        UPGRADE, VIA,
     },
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -76,6 +76,11 @@ const OTHER_CREDENTIALS: [HeaderName; 2] =
 pub const PROTOCOL_WITH_KEY: &str = "openai-insecure-api-key.";
 /// `{"` in base64: so every JWT begins.
 const TOKEN_PREFIX: &[u8] = b"eyJ";
+
+/// What browsers keep for a whole origin, which towards a client is the gateway's and not the upstream's: where else it is served
+/// (RFC 7838 §2), and where the failures of all requests to it are reported, with their URLs (Network Error Logging, which
+/// CDNs switch on for what stands behind them).
+const OF_ORIGIN: [&str; 3] = ["alt-svc", "nel", "report-to"];
 
 /// The first two words of names which only the gateway gives, to upstreams and to clients. CGI-like upstreams read any sign
 /// between words alike.
@@ -289,9 +294,13 @@ fn is_kept_from_upstream(name: &str, secret: Option<&str>) -> bool {
     is_set_there(name) || CREDENTIALS.contains(&name) || claims::is_claim(name) || secret == Some(name)
 }
 
-/// `Alt-Svc` names other ports of the upstream's origin; towards a client the origin is the gateway (RFC 7838 §2).
+/// Whether an upstream's header of this name is none of the client's.
 fn is_kept_from_client(name: &str) -> bool {
-    HOP_BY_HOP.contains(&name) || name == X_REQUEST_ID || name == ALT_SVC || is_own(name) || commands::is_command(name)
+    HOP_BY_HOP.contains(&name)
+        || OF_ORIGIN.contains(&name)
+        || name == X_REQUEST_ID
+        || is_own(name)
+        || commands::is_command(name)
 }
 
 fn remove_named_by_connection(headers: &mut HeaderMap) {

@@ -223,6 +223,8 @@ fn an_answer_loses_what_is_about_the_hop_and_keeps_the_rest() {
         ("trailer", "x-sum"),
         ("upgrade", "h2c"),
         ("alt-svc", "h3=\":443\""),
+        ("nel", r#"{"report_to":"cf-nel","success_fraction":0.0,"max_age":604800}"#),
+        ("report-to", r#"{"group":"cf-nel","max_age":604800,"endpoints":[{"url":"https://reports.example/"}]}"#),
         ("x-request-id", "theirs"),
         ("x-tollgate-cost-usd", "0"),
         ("server", "nginx"),
