@@ -147,12 +147,28 @@ fn older_versions_and_other_protocols_are_refused() {
         let answer = client.send(secure.gateway.address, HOST, "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n");
         assert_eq!(answer.status(), 200);
     }
-    let mut plain = secure.gateway.connect();
-    plain.say("GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n");
-    assert!(!String::from_utf8_lossy(&plain.bytes(1_000)).contains("HTTP/"));
     let text = metrics(&secure.gateway);
-    assert!(text.contains("tollgate_connections_ended_total{reason=\"tls-handshake\"} 5"), "{text}");
+    assert!(text.contains("tollgate_connections_ended_total{reason=\"tls-handshake\"} 4"), "{text}");
     assert!(secure.gateway.log().contains("reason=\"tls-handshake\""), "{}", secure.gateway.log());
+}
+
+#[test]
+fn a_request_without_tls_is_told_so_and_is_on_record() {
+    let secure = Secure::start();
+    let token = secure.token();
+    for plain in ["GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n", "POST /auth/login HTTP/1.0\r\n\r\n", "P"] {
+        let mut wire = secure.gateway.connect();
+        wire.say(plain);
+        let answer = wire.message();
+        answer.assert_problem(400, "invalid-request");
+        assert!(answer.text().contains("https://"), "{}", answer.text());
+        assert_eq!(answer.header("strict-transport-security"), None, "RFC 6797 §7.2");
+        assert!(wire.is_closed(), "{plain:?}");
+        let record = secure.record(&token, &answer.request_id());
+        assert_eq!((&record["reason"], &record["status"]), (&json!("without-tls"), &json!(400)), "{record}");
+    }
+    let text = metrics(&secure.gateway);
+    assert!(text.contains("tollgate_connections_ended_total{reason=\"tls-handshake\"} 3"), "{text}");
 }
 
 #[test]

@@ -106,8 +106,14 @@ where
                         arrived = entrance.let_in(stream) => arrived,
                         () = &mut stopping => None,
                     };
-                    let Some(Arrived { socket, peer, transport, slot: _slot }) = arrived else { return Ok(()) };
+                    let Some(Arrived { socket, peer, transport, slot: _slot, lacks_tls }) = arrived else {
+                        return Ok(());
+                    };
                     let wire = Wire::new(socket, Connection::opened(bounds, transport));
+                    if lacks_tls {
+                        refuse(&without_tls(), wire, peer, &gate).await;
+                        return Ok(());
+                    }
                     tally.open(1);
                     let serving = Box::pin(http.call((wire.clone(), Protocol::Http1, Some(peer))));
                     let may_be_answered = |caller: &Principal, route: Option<&str>| {
@@ -170,6 +176,12 @@ async fn end(ended: End<Result<(), DispatchError>>, wire: Wire, peer: SocketAddr
 async fn refuse(unread: &Unread, wire: Wire, peer: SocketAddr, gate: &Gate) {
     let answer = unread::answer(gate, Some(peer), wire.connection(), unread).await;
     wire.answer(&last_answer::encode(answer, gate.clock.now())).await;
+}
+
+/// Of a request that came where a handshake should have. What it asks for, and with which credential, is not read.
+fn without_tls() -> Unread {
+    let why = "this port speaks TLS, and the request came without: the URL must begin with https://";
+    Unread { refusal: Refusal::invalid("", why), reason: "without-tls" }
 }
 
 fn unread_because(error: &ParseError, line: Line, gate: &Gate) -> Unread {

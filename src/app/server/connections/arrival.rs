@@ -65,6 +65,8 @@ pub(super) struct Arrived {
     pub peer: SocketAddr,
     pub transport: Transport,
     pub slot: AddressSlot,
+    /// HTTP came where TLS is spoken: the one answer says so.
+    pub lacks_tls: bool,
 }
 
 impl Entrance {
@@ -85,11 +87,19 @@ impl Entrance {
         };
         let slot = self.enter(&self.door.addresses, peer)?;
         let Some(handshakes) = &self.door.tls else {
-            return Some(Arrived { socket: Socket::Plain(stream), peer, transport: Transport::Plain, slot });
+            let (socket, transport) = (Socket::Plain(stream), Transport::Plain);
+            return Some(Arrived { socket, peer, transport, slot, lacks_tls: false });
         };
         let _under_way = self.enter(&handshakes.addresses, peer)?;
         match timeout(handshakes.limit, self.shake_hands(handshakes, stream)).await {
-            Ok(Ok((socket, transport))) => Some(Arrived { socket, peer, transport, slot }),
+            Ok(Ok((socket, transport))) => {
+                let lacks_tls = matches!(socket, Socket::Plain(_));
+                if lacks_tls {
+                    let error = io::Error::other("HTTP came without TLS; the URL must begin with https://");
+                    self.tally.failed("tls-handshake", peer, &error);
+                }
+                Some(Arrived { socket, peer, transport, slot, lacks_tls })
+            }
             Ok(Err(error)) => {
                 self.tally.failed("tls-handshake", peer, &error);
                 None
@@ -136,7 +146,11 @@ impl Entrance {
         slot
     }
 
+    /// A plain socket is given back where a request comes in place of a handshake.
     async fn shake_hands(&self, handshakes: &Handshakes, stream: TcpStream) -> io::Result<(Socket, Transport)> {
+        if begins_with_method(&stream).await? {
+            return Ok((Socket::Plain(stream), Transport::Plain));
+        }
         // A handshake that makes others wait costs computing, not only memory.
         let _place = self.places.acquire().await.map_err(io::Error::other)?;
         let stream = TlsAcceptor::from(handshakes.tls.config()).accept(stream).await?;
@@ -144,6 +158,14 @@ impl Entrance {
         let client_certificate = certificates.and_then(<[_]>::first).and_then(tls::subject_of).map(Arc::from);
         Ok((Socket::Tls(Box::new(stream)), Transport::Tls { client_certificate }))
     }
+}
+
+/// Whether the first byte is a letter, as methods begin (RFC 9110 §9.1); a handshake begins with the byte 22 (RFC 8446 §5.1).
+async fn begins_with_method(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    let length = stream.peek(&mut first).await?;
+    let [first] = first;
+    Ok(length > 0 && first.is_ascii_uppercase())
 }
 
 /// Reads a header and not one byte more: what follows is for TLS, or for the HTTP library.
