@@ -6,7 +6,7 @@
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::BoxBody,
-    http::header::{ACCEPT, Accept, CONTENT_TYPE, LINK, VARY},
+    http::header::{ACCEPT, Accept, CONTENT_TYPE, LINK, Quality, VARY},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -75,11 +75,14 @@ fn wants_csv(request: &HttpRequest) -> bool {
     wants(request, CSV, |usual| matches!(usual, ("*", _) | ("application", "json" | "*")))
 }
 
-/// Whether a form is asked for before the usual one (RFC 9110 §12.5.1), which `is_usual` knows.
+/// Whether a form is asked for before the usual one (RFC 9110 §12.5.1), which `is_usual` knows. A form of no weight is one that
+/// the client does not take (§12.4.2).
 pub fn wants(request: &HttpRequest, form: &str, is_usual: impl Fn((&str, &str)) -> bool) -> bool {
     let asked = members(request.headers(), ACCEPT).filter_map(|member| std::str::from_utf8(member).ok()?.parse().ok());
-    let ranked = Accept(asked.collect()).ranked();
-    let known = ranked
+    let mut asked = Accept(asked.collect());
+    asked.0.retain(|media| media.quality > Quality::ZERO);
+    let known = asked
+        .ranked()
         .into_iter()
         .find(|media| media.essence_str() == form || is_usual((media.type_().as_str(), media.subtype().as_str())));
     known.is_some_and(|media| media.essence_str() == form)
@@ -165,6 +168,9 @@ mod tests {
             (Some("text/csv; charset=utf-8"), true),
             (Some("text/csv;q=0.5, application/json"), false),
             (Some("text/csv, */*;q=0.1"), true),
+            (Some("text/csv;q=0"), false),
+            (Some("text/csv;q=0.0, */*;q=0.1"), false),
+            (Some("application/json;q=0, text/csv;q=0.1"), true),
             (Some("text/html"), false),
             (Some("text/csv, x/é"), true),
             (Some("text/csv, nonsense"), true),
