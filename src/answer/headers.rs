@@ -15,7 +15,7 @@ pub const NO_SNIFFING: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
 
 /// The headers that a page of an allowed origin may read.
-const EXPOSED: [&str; 8] = [
+const EXPOSED: [&str; 12] = [
     "x-request-id",
     "retry-after",
     "ratelimit",
@@ -23,8 +23,13 @@ const EXPOSED: [&str; 8] = [
     "x-tollgate-cost-usd",
     "x-tollgate-hold-usd",
     "cache-status",
-    // Of what administrators change.
+    // Of what administrators change, where it is, and where a list goes on.
     "etag",
+    "location",
+    "link",
+    // What a refusal asks for (RFC 9110 §10.2.1, §11.6.1).
+    "allow",
+    "www-authenticate",
 ];
 
 /// What an answer says to a browser (Fetch standard, "CORS protocol").
@@ -100,7 +105,8 @@ mod tests {
     use super::*;
 
     const ORIGIN: &str = "https://app.example";
-    const OURS: &str = "x-request-id, retry-after, ratelimit, ratelimit-policy, x-tollgate-cost-usd, x-tollgate-hold-usd, cache-status, etag";
+    const OURS: &str = "x-request-id, retry-after, ratelimit, ratelimit-policy, x-tollgate-cost-usd, x-tollgate-hold-usd, \
+                        cache-status, etag, location, link, allow, www-authenticate";
 
     fn added(upstream: &[(&'static str, &'static str)], cors: Cors<'_>) -> HeaderMap {
         let mut headers = HeaderMap::new();

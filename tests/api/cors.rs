@@ -6,6 +6,7 @@ on_both_stores!(
     a_preflight_is_answered_and_on_record,
     a_page_may_call_with_any_method_and_header,
     an_origin_that_is_not_allowed_is_told_nothing,
+    a_page_may_read_every_field_that_an_answer_of_the_gateway_is_used_by,
 );
 
 const ORIGIN: &str = "https://app.example.com";
@@ -63,5 +64,42 @@ async fn an_origin_that_is_not_allowed_is_told_nothing(store: &TestStore) {
     assert!(problem["detail"].as_str().unwrap().contains("origin"), "{problem}");
     let call = gateway.get("/echo").token(&gateway.admin).header("origin", "https://evil.example.com").send().await;
     assert_eq!(call.header("access-control-allow-origin"), None);
+    gateway.finish().await;
+}
+
+/// What a page may read of any answer (Fetch standard, "CORS-safelisted response-header name"), and what is for caches, the browser
+/// or the connection.
+const NOT_ASKED_FOR: [&str; 9] = [
+    "cache-control",
+    "content-length",
+    "content-type",
+    "date",
+    "connection",
+    "vary",
+    "via",
+    "x-content-type-options",
+    "transfer-encoding",
+];
+
+async fn a_page_may_read_every_field_that_an_answer_of_the_gateway_is_used_by(store: &TestStore) {
+    let gateway = gateway(store).await;
+    let page = |method: &str, path: &str| gateway.request(method, path).token(&gateway.admin).header("origin", ORIGIN);
+    let made = page("POST", "/admin/teams").json(&serde_json::json!({"name": "research"})).send().await;
+    let location = made.expect(201).header("location").unwrap().to_owned();
+    for (answer, field) in [
+        (made, "location"),
+        (page("GET", &location).send().await, "etag"),
+        (page("DELETE", "/me").send().await, "allow"),
+        (gateway.get("/me").header("origin", ORIGIN).send().await, "www-authenticate"),
+        (page("GET", "/admin/audit?limit=1").header("accept", "text/csv").send().await, "link"),
+    ] {
+        assert!(answer.header(field).is_some(), "{field}: {answer:?}");
+        let exposed = answer.header("access-control-expose-headers").unwrap();
+        let is_readable = |name: &str| exposed.split(", ").any(|other| other == name);
+        let is_known = |name: &str| NOT_ASKED_FOR.contains(&name) || name.starts_with("access-control-");
+        for (name, _) in &answer.headers {
+            assert!(is_readable(name) || is_known(name), "a page cannot read {name}: {answer:?}");
+        }
+    }
     gateway.finish().await;
 }
