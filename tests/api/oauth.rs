@@ -67,6 +67,16 @@ async fn the_client_authenticates_in_one_way_of_two(store: &TestStore) {
     by(basic(&id.replace('-', "%2D"), &secret.replace('a', "%61")), grant).await.expect(200);
     by(basic(id, secret), &format!("{grant}&client_id={id}&client_secret=")).await.expect(200);
     token(&gateway, &format!("{grant}&client_id={id}&client_secret={secret}&scope=x")).await.expect(200);
+    // The key as its owner was given it, in place of the part behind the id.
+    let whole = key.text.as_str();
+    by(basic(id, whole), grant).await.expect(200);
+    token(&gateway, &format!("{grant}&client_id={id}&client_secret={whole}")).await.expect(200);
+    let other = gateway.api_key(&gateway.admin, "other").await;
+    for id in [other.id.as_str(), "", whole] {
+        token(&gateway, &format!("{grant}&client_id={id}&client_secret={whole}"))
+            .await
+            .oauth_error(401, "invalid_client");
+    }
     for form in [format!("{grant}&client_secret={secret}"), format!("{grant}&client_id=other")] {
         by(basic(id, secret), &form).await.oauth_error(400, "invalid_request");
     }

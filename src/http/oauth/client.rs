@@ -17,10 +17,15 @@ pub(super) fn key(headers: &HeaderMap, form: &TokenRequest) -> Result<ApiKey, Re
         Some((user, _)) if secret.is_some() || id.is_some_and(|id| id != user) => {
             return Err(invalid("the client authenticates in two ways"));
         }
-        Some((user, password)) => ApiKey::of(&user, &password),
-        None => id.zip(secret).and_then(|(id, secret)| ApiKey::of(id, secret)),
+        Some((user, password)) => of_parts(&user, &password),
+        None => id.zip(secret).and_then(|(id, secret)| of_parts(id, secret)),
     };
     key.ok_or_else(|| unknown("malformed-or-missing"))
+}
+
+/// The key of this id and secret. Its owner was given both in one text, which is taken for the secret as well.
+fn of_parts(id: &str, secret: &str) -> Option<ApiKey> {
+    ApiKey::of(id, secret).or_else(|| ApiKey::read(secret).filter(|key| key.id.text() == id))
 }
 
 /// Whether the client says who it is, with a proof.
