@@ -6,7 +6,10 @@
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     constant_time, digest, hmac, rand,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+        UnparsedPublicKey,
+    },
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
@@ -221,6 +224,13 @@ impl Ed25519Key {
 #[must_use]
 pub fn is_signed_with_ed25519(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     UnparsedPublicKey::new(&ED25519, public_key).verify(message, signature).is_ok()
+}
+
+/// Whether the holder of a key on P-521 signed this message by ECDSA with SHA-512 (RFC 7518 §3.4). The key is an uncompressed point,
+/// the signature r and s side by side.
+#[must_use]
+pub fn is_signed_with_p521(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, public_key).verify(message, signature).is_ok()
 }
 
 #[cfg(test)]

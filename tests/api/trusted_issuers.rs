@@ -54,6 +54,7 @@ async fn a_token_of_each_algorithm_is_accepted_and_makes_its_user(store: &TestSt
         OutsideKey::ed25519("a"),
         OutsideKey::p256("b"),
         OutsideKey::p384("c"),
+        OutsideKey::p521("f"),
         OutsideKey::rs256("d"),
         OutsideKey::ps256("e"),
     ];

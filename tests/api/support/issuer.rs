@@ -13,8 +13,9 @@ use aws_lc_rs::{
     rand::SystemRandom,
     rsa::{KeyPair as RsaKeyPair, KeySize},
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
-        Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaPublicKeyComponents,
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
+        EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding,
+        RsaPublicKeyComponents,
     },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
@@ -51,6 +52,10 @@ impl OutsideKey {
 
     pub fn p384(kid: &str) -> Self {
         Self::elliptic(kid, &ECDSA_P384_SHA384_FIXED_SIGNING, "P-384", "ES384")
+    }
+
+    pub fn p521(kid: &str) -> Self {
+        Self::elliptic(kid, &ECDSA_P521_SHA512_FIXED_SIGNING, "P-521", "ES512")
     }
 
     fn elliptic(kid: &str, with: &'static EcdsaSigningAlgorithm, crv: &str, alg: &'static str) -> Self {

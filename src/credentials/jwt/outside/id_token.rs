@@ -162,7 +162,7 @@ fn half_hash(alg: &str, access_token: &str) -> String {
     let bytes = access_token.as_bytes();
     let hash = match alg {
         "RS384" | "PS384" | "ES384" => crypto::sha384(bytes),
-        "RS512" | "PS512" | "EdDSA" | "Ed25519" => crypto::sha512(bytes),
+        "RS512" | "PS512" | "ES512" | "EdDSA" | "Ed25519" => crypto::sha512(bytes),
         _ => crypto::sha256(&[bytes]).to_vec(),
     };
     URL_SAFE_NO_PAD.encode(hash.get(..hash.len() / 2).unwrap_or_default())
@@ -234,6 +234,23 @@ mod tests {
         for bad in ["", "[]", "{}", r#"{"sub":1}"#, r#"{"sub":"s","sub":"t"}"#, r#"{"sub":"s","role":"a","role":"b"}"#]
         {
             assert_eq!(UserInfo::read(bad.as_bytes()), Err(NoUserInfo), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_hash_of_an_access_token_is_half_of_the_algorithms_own() {
+        for (alg, bytes) in [
+            ("RS256", 16),
+            ("ES256", 16),
+            ("PS384", 24),
+            ("ES384", 24),
+            ("RS512", 32),
+            ("ES512", 32),
+            ("EdDSA", 32),
+            ("Ed25519", 32),
+        ] {
+            let hash = URL_SAFE_NO_PAD.decode(half_hash(alg, "token")).unwrap();
+            assert_eq!(hash.len(), bytes, "{alg}");
         }
     }
 }

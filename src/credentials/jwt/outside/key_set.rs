@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, crypto as jws};
 use serde_json::{Map, Value};
 
 use super::OutsideToken;
-use crate::{credentials::jwt::compact::Compact, domain::refusal::TokenFault};
+use crate::{credentials::jwt::compact::Compact, crypto, domain::refusal::TokenFault};
 
 /// How many keys of a set are looked at, and how long the name of one may be, in bytes.
 const MAX_KEYS: usize = 100;
@@ -37,29 +37,52 @@ pub struct KeySet {
     keys: Vec<OutsideKey>,
 }
 
-/// An algorithm and its name.
-type Named = (&'static str, Algorithm);
+/// How signatures by an algorithm are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    /// By the library of tokens.
+    Library(Algorithm),
+    /// By ECDSA on P-521, which that library does not have.
+    P521,
+}
 
-const EDDSA: &[Named] = &[(ED_DSA, Algorithm::EdDSA), (ED25519, Algorithm::EdDSA)];
-const ES256: &[Named] = &[("ES256", Algorithm::ES256)];
-const ES384: &[Named] = &[("ES384", Algorithm::ES384)];
+use Check::Library;
+
+/// An algorithm's name, and how its signatures are checked.
+type Named = (&'static str, Check);
+
+const EDDSA: &[Named] = &[(ED_DSA, Library(Algorithm::EdDSA)), (ED25519, Library(Algorithm::EdDSA))];
+const ES256: &[Named] = &[("ES256", Library(Algorithm::ES256))];
+const ES384: &[Named] = &[("ES384", Library(Algorithm::ES384))];
+const ES512: &[Named] = &[("ES512", Check::P521)];
 
 /// What an RSA key can be used with (RFC 7518 §3.3, §3.5).
 const RSA: &[Named] = &[
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
+    ("RS256", Library(Algorithm::RS256)),
+    ("RS384", Library(Algorithm::RS384)),
+    ("RS512", Library(Algorithm::RS512)),
+    ("PS256", Library(Algorithm::PS256)),
+    ("PS384", Library(Algorithm::PS384)),
+    ("PS512", Library(Algorithm::PS512)),
 ];
+
+/// The bytes of a coordinate on P-521 (RFC 7518 §6.2.1.2), and what an uncompressed point begins with (SEC 1 §2.3.3).
+const P521_BYTES: usize = 66;
+const UNCOMPRESSED: u8 = 4;
 
 /// A key and the algorithms that it is used with: the one that it names, or those that its kind has.
 pub(super) struct OutsideKey {
     /// Its `kid`, if it has one (RFC 7517 §4.5).
     kid: Option<String>,
     algorithms: &'static [Named],
-    key: DecodingKey,
+    key: PublicKey,
+}
+
+/// What signatures are checked with.
+enum PublicKey {
+    Library(DecodingKey),
+    /// An uncompressed point on P-521.
+    Point(Vec<u8>),
 }
 
 /// A document that is no JWK Set.
@@ -133,16 +156,24 @@ impl OutsideKey {
 
     /// Whether the algorithm that a token names is one of this key's.
     pub(super) fn is_for(&self, alg: &str) -> bool {
-        self.algorithm(alg).is_some()
+        self.check(alg).is_some()
     }
 
-    fn algorithm(&self, alg: &str) -> Option<Algorithm> {
-        self.algorithms.iter().find(|(name, _)| *name == alg).map(|(_, algorithm)| *algorithm)
+    fn check(&self, alg: &str) -> Option<Check> {
+        self.algorithms.iter().find(|(name, _)| *name == alg).map(|(_, check)| *check)
     }
 
     pub(super) fn has_signed(&self, alg: &str, message: &[u8], encoded_signature: &str) -> bool {
-        let verified = |algorithm| jws::verify(encoded_signature, message, &self.key, algorithm).unwrap_or(false);
-        self.algorithm(alg).is_some_and(verified)
+        match (self.check(alg), &self.key) {
+            (Some(Library(algorithm)), PublicKey::Library(key)) => {
+                jws::verify(encoded_signature, message, key, algorithm).unwrap_or(false)
+            }
+            (Some(Check::P521), PublicKey::Point(point)) => {
+                let signature = URL_SAFE_NO_PAD.decode(encoded_signature);
+                signature.is_ok_and(|signature| crypto::is_signed_with_p521(point, message, &signature))
+            }
+            _ => false,
+        }
     }
 }
 
@@ -160,6 +191,7 @@ fn usable(jwk: &Map<String, Value>) -> Option<OutsideKey> {
         ("OKP", Some("Ed25519")) => ed25519(jwk),
         ("EC", Some("P-256")) => elliptic(jwk, ES256, 32),
         ("EC", Some("P-384")) => elliptic(jwk, ES384, 48),
+        ("EC", Some("P-521")) => p521(jwk),
         ("RSA", _) => rsa(jwk),
         _ => None,
     };
@@ -178,13 +210,19 @@ fn ed25519(jwk: &Map<String, Value>) -> Option<OutsideKey> {
     let key = DecodingKey::from_ed_components(x).ok()?;
     named(jwk, EDDSA)?;
     // `Ed25519` is the newer name of what `EdDSA` is with such a key (RFC 9864 §2.2).
-    Some(OutsideKey { kid: None, algorithms: EDDSA, key })
+    Some(OutsideKey { kid: None, algorithms: EDDSA, key: PublicKey::Library(key) })
 }
 
 fn elliptic(jwk: &Map<String, Value>, algorithms: &'static [Named], bytes: usize) -> Option<OutsideKey> {
     let (x, y) = (sized(jwk, "x", bytes)?, sized(jwk, "y", bytes)?);
     let key = DecodingKey::from_ec_components(x, y).ok()?;
-    Some(OutsideKey { kid: None, algorithms: named(jwk, algorithms)?, key })
+    Some(OutsideKey { kid: None, algorithms: named(jwk, algorithms)?, key: PublicKey::Library(key) })
+}
+
+fn p521(jwk: &Map<String, Value>) -> Option<OutsideKey> {
+    let coordinate = |name| decoded(jwk, name).filter(|coordinate| coordinate.len() == P521_BYTES);
+    let point = [vec![UNCOMPRESSED], coordinate("x")?, coordinate("y")?].concat();
+    Some(OutsideKey { kid: None, algorithms: named(jwk, ES512)?, key: PublicKey::Point(point) })
 }
 
 fn rsa(jwk: &Map<String, Value>) -> Option<OutsideKey> {
@@ -195,7 +233,7 @@ fn rsa(jwk: &Map<String, Value>) -> Option<OutsideKey> {
     }
     let fits = RSA_BITS.contains(&bits(&modulus)) && (1..=MAX_EXPONENT_BYTES).contains(&exponent.len());
     let key = || DecodingKey::from_rsa_raw_components(&modulus, &exponent);
-    fits.then(|| OutsideKey { kid: None, algorithms, key: key() })
+    fits.then(|| OutsideKey { kid: None, algorithms, key: PublicKey::Library(key()) })
 }
 
 /// Whether a modulus has the fingerprint of CVE-2017-15361 (ROCA): modulo each of these primes it is a power of 65537.

@@ -131,6 +131,25 @@ fn an_rsa_key_has_a_bounded_size_and_one_algorithm() {
 }
 
 #[test]
+fn a_key_on_p521_is_for_es512_alone() {
+    let p521 = |bytes: usize, alg: Option<&str>| {
+        let (x, y) = (BASE64.encode(vec![1; bytes]), BASE64.encode([1; 66]));
+        let mut jwk = json!({ "kty": "EC", "crv": "P-521", "x": x, "y": y, "kid": "k" });
+        if let Some(alg) = alg {
+            jwk["alg"] = json!(alg);
+        }
+        jwk
+    };
+    for alg in [None, Some("ES512")] {
+        let set = keys(&[p521(66, alg)]);
+        assert_eq!(set.find("k").map(OutsideKey::algorithm_names), Some(vec!["ES512"]), "{alg:?}");
+    }
+    for other in [p521(65, None), p521(67, None), p521(66, Some("ES256")), p521(66, Some("ES521"))] {
+        assert!(keys(from_ref(&other)).is_empty(), "{other}");
+    }
+}
+
+#[test]
 fn of_two_keys_with_one_name_the_first_counts_and_of_many_keys_the_first_hundred() {
     let (first, second) = (Fixture::ed25519(), Fixture::ed25519());
     let set = keys(&[json!({ "kty": "oct", "k": "AAAA", "kid": "k" }), first.jwk.clone(), second.jwk.clone()]);
