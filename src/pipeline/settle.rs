@@ -44,7 +44,7 @@ pub fn settle(forwarded: Forwarded, method: &Method) -> HttpResponse {
         _ => body_of(answer.body, begun, stated, open),
     };
     let mut response = HttpResponse::new(status).set_body(body);
-    response.head_mut().reason = answer.reason.text();
+    response.head_mut().reason = Some(answer.reason.text(answer.status));
     if let Some((held, cost)) = amounts {
         add_amounts(held, cost, &answer.headers, response.headers_mut());
     }

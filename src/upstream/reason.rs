@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, collections::HashSet};
 
-use http::Extensions;
+use http::{Extensions, StatusCode};
 
 /// The longest phrase that passes, and how many different ones of a thread.
 const MAX_BYTES: usize = 128;
@@ -22,10 +22,11 @@ impl Reason {
         Self(phrase.and_then(|phrase| std::str::from_utf8(phrase.as_bytes()).ok()).and_then(kept))
     }
 
-    /// The phrase; `None` for the usual one.
+    /// The phrase behind `status`: empty where there is none, as a status line may have it. The server library knows fewer
+    /// statuses, and would call one that it does not know unknown to the client.
     #[must_use]
-    pub const fn text(self) -> Option<&'static str> {
-        self.0
+    pub fn text(self, status: StatusCode) -> &'static str {
+        self.0.or_else(|| status.canonical_reason()).unwrap_or_default()
     }
 }
 
@@ -59,5 +60,12 @@ mod tests {
             kept(&number.to_string());
         }
         assert_eq!((kept("another"), kept("Gibt es nicht")), (None, Some("Gibt es nicht")));
+    }
+
+    #[test]
+    fn without_a_phrase_of_its_own_an_answer_has_the_usual_one_or_none() {
+        let of = |status: u16, phrase: Option<&'static str>| Reason(phrase).text(StatusCode::from_u16(status).unwrap());
+        assert_eq!((of(404, None), of(425, None), of(599, None)), ("Not Found", "Too Early", ""));
+        assert_eq!((of(404, Some("")), of(599, Some("Weg"))), ("", "Weg"));
     }
 }
