@@ -53,6 +53,24 @@ fn a_head_that_the_parser_refuses_is_answered_with_a_problem_and_recorded() {
 }
 
 #[test]
+fn the_refusal_of_a_head_says_what_is_wrong_with_it() {
+    let stage = Stage::new();
+    for (bytes, part) in [
+        ("GET /healthz\r\n\r\n", "the request line is not"),
+        ("GET /a b HTTP/1.1\r\nhost: a\r\n\r\n", "the request line is not"),
+        ("GET /a\tb HTTP/1.1\r\nhost: a\r\n\r\n", "a control character"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nbad line\r\n\r\n", "a header line is malformed (RFC 9112 §5)"),
+        ("GET / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n", "the length of the body"),
+        ("\u{16}\u{3}\u{1}\0\u{5}\u{1}\0\0\u{1}\u{3}\u{3}\r\n\r\n", "a TLS handshake came"),
+    ] {
+        let answer = last_answer(&stage, bytes);
+        answer.assert_problem(400, "invalid-request");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(part), "{bytes:?}: {detail}");
+    }
+}
+
+#[test]
 fn what_a_refused_head_asked_for_is_on_record_and_decides_the_form_of_the_answer() {
     let stage = Stage::new();
     for (bytes, method, path) in [

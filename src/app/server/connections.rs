@@ -145,8 +145,7 @@ fn completed(mut request: Request) -> Request {
 async fn end(ended: End<Result<(), DispatchError>>, wire: Wire, peer: SocketAddr, gate: &Gate, tally: &Tally) {
     match ended {
         End::Served(Err(DispatchError::Parse(error))) if !wire.connection().has_open_body() => {
-            let line = wire.connection().line();
-            refuse(&unread_because(&error, line, gate), wire, peer, gate).await;
+            refuse(&unread_because(&error, wire.connection(), gate), wire, peer, gate).await;
         }
         // To a client of HTTP/1.0 the end of the connection is the end of the body: an answer that was cut must end otherwise.
         End::Served(Err(DispatchError::Body(_))) if wire.connection().line().version == LineVersion::Old => {
@@ -163,8 +162,7 @@ async fn end(ended: End<Result<(), DispatchError>>, wire: Wire, peer: SocketAddr
                     refuse(&late, wire, peer, gate).await;
                 }
                 Overdue::LongHead => {
-                    refuse(&unread_because(&ParseError::TooLarge, wire.connection().line(), gate), wire, peer, gate)
-                        .await;
+                    refuse(&unread_because(&ParseError::TooLarge, wire.connection(), gate), wire, peer, gate).await;
                 }
                 Overdue::UnreadAnswer | Overdue::Revoked | Overdue::Stopping => wire.reset(),
                 Overdue::Idle | Overdue::UnreadBody => wire.close().await,
@@ -184,38 +182,51 @@ fn without_tls() -> Unread {
     Unread { refusal: Refusal::invalid("", why), reason: "without-tls" }
 }
 
-fn unread_because(error: &ParseError, line: Line, gate: &Gate) -> Unread {
-    let limit_bytes = gate.shape.max_line_bytes();
+fn unread_because(error: &ParseError, connection: &Connection, gate: &Gate) -> Unread {
+    let (line, limit_bytes) = (connection.line(), gate.shape.max_line_bytes());
     let unread = |refusal, reason| Unread { refusal, reason };
-    let why = match error {
+    match error {
         ParseError::TooLarge | ParseError::Uri(_) if line.bytes > limit_bytes => {
-            return unread(Refusal::TargetTooLong { limit_bytes }, "target-too-long");
+            unread(Refusal::TargetTooLong { limit_bytes }, "target-too-long")
         }
         ParseError::TooLarge => {
             let refusal = Refusal::HeadTooLarge { limit_bytes: gate.shape.max_header_bytes };
-            return unread(refusal, "head-too-long");
+            unread(refusal, "head-too-long")
         }
         ParseError::Version if line.version == LineVersion::Other => {
-            return unread(Refusal::VersionNotSupported, "version-not-supported");
+            unread(Refusal::VersionNotSupported, "version-not-supported")
         }
         ParseError::Header if line.version == LineVersion::Old && line.is_post && !line.states_length => {
-            return unread(Refusal::LengthRequired, "length-required");
+            unread(Refusal::LengthRequired, "length-required")
         }
         ParseError::Header if line.version == LineVersion::Current && line.hosts.is_some_and(|hosts| hosts != 1) => {
             let why =
                 if line.hosts == Some(0) { "there is no Host header" } else { "there is more than one Host header" };
-            return unread(Refusal::InvalidHost(why), "invalid-host");
+            unread(Refusal::InvalidHost(why), "invalid-host")
         }
+        _ => {
+            let fault = connection.opening().fault();
+            unread(Refusal::invalid("", fault.unwrap_or_else(|| fault_of(error, line))), "unreadable-head")
+        }
+    }
+}
+
+/// What is wrong with a head whose request line is one in its form.
+const fn fault_of(error: &ParseError, line: Line) -> &'static str {
+    match error {
         ParseError::Method => "the method is not a token (RFC 9110 §9.1)",
         ParseError::Uri(_) => {
             "the request target is not one (RFC 9112 §3.2), or has a character that must be percent-encoded (RFC 3986 §2.1)"
         }
         ParseError::Version => "the version is neither HTTP/1.1 nor HTTP/1.0",
-        ParseError::Header => {
+        ParseError::Header if line.states_length => {
             "a header line is malformed, the length of the body is stated in more than one way, or its transfer coding is \
              another than chunked"
         }
+        ParseError::Header => {
+            "a header line is malformed (RFC 9112 §5): not a name, a colon right behind it, and a value without control \
+             characters"
+        }
         _ => "the head is not one of HTTP/1.1 (RFC 9112)",
-    };
-    unread(Refusal::invalid("", why), "unreadable-head")
+    }
 }

@@ -5,6 +5,8 @@
 const MAX_BYTES: usize = 2_048;
 /// The longest method there is, and some more.
 const MAX_METHOD_BYTES: usize = 32;
+/// How a handshake begins: the type and the version of its record (RFC 8446 §5.1).
+const HANDSHAKE: [u8; 2] = [22, 3];
 
 /// A request line and an `Origin` as far as they have come.
 #[derive(Debug, Default)]
@@ -54,6 +56,25 @@ impl Opening {
         let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
         (is_method && is_path).then(|| (method.to_owned(), path.to_owned()))
     }
+
+    /// Why this is no request line at all (RFC 9112 §3); `None` where it is one in its form, or longer than what is kept of it.
+    #[must_use]
+    pub fn fault(&self) -> Option<&'static str> {
+        if self.bytes.starts_with(&HANDSHAKE) {
+            return Some("a TLS handshake came, and this port speaks plain HTTP: the URL must begin with http://");
+        }
+        let line = self.bytes.strip_suffix(b"\r").unwrap_or(&self.bytes);
+        if !self.is_whole || self.bytes.len() >= MAX_BYTES {
+            return None;
+        }
+        if line.iter().any(u8::is_ascii_control) {
+            return Some("the request line has a control character");
+        }
+        let mut words = line.split(|byte| *byte == b' ');
+        let is_line = words.clone().count() == 3 && words.all(|word| !word.is_empty());
+        let why = "the request line is not a method, a target and HTTP/1.1 with one space between (RFC 9112 §3)";
+        (!is_line).then_some(why)
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +103,35 @@ mod tests {
                 let expected = asked.map(|(method, path)| (method.to_owned(), path.to_owned()));
                 assert!(head.is_empty() || opening.origin().is_none());
                 assert!(head.is_empty() || opening.asked() == expected, "{head:?} in {size}s: {:?}", opening.asked());
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_none_says_why() {
+        let long = format!("GET /{} HTTP/1.1\r\n", "x y".repeat(MAX_BYTES));
+        for (head, fault) in [
+            ("GET / HTTP/1.1\r\nbad line\r\n", None),
+            ("GET /\u{e4} HTTP/1.1\r\n", None),
+            ("GET / HTTP/3.0\n", None),
+            (&*long, None),
+            ("GET /a b", None),
+            ("GET /\r\n", Some("one space")),
+            ("GET  HTTP/1.1\r\n", Some("one space")),
+            ("GET /a b HTTP/1.1\r\n", Some("one space")),
+            (" GET / HTTP/1.1\r\n", Some("one space")),
+            ("nonsense\r\n", Some("one space")),
+            ("GET /a\tb HTTP/1.1\r\n", Some("control character")),
+            ("GET /a\rb HTTP/1.1\r\n", Some("control character")),
+            ("\u{16}\u{3}\u{1}\0\u{5}", Some("TLS")),
+            ("\u{16}\u{3}\u{1}\n", Some("TLS")),
+        ] {
+            let mut opening = Opening::default();
+            opening.take(head.as_bytes(), b"", true);
+            match (opening.fault(), fault) {
+                (None, None) => {}
+                (Some(found), Some(part)) => assert!(found.contains(part), "{head:?}: {found}"),
+                (found, _) => panic!("{head:?}: {found:?}"),
             }
         }
     }
