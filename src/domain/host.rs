@@ -1,6 +1,6 @@
 //! The host of a request: `Host` (RFC 9110 §7.2) and the authority of a target in absolute form (RFC 9112 §3.2.2).
 
-use std::net::Ipv6Addr;
+use std::{borrow::Cow, net::Ipv6Addr};
 
 /// A host and its port, where one is stated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,19 @@ impl<'a> Host<'a> {
         let port = |host: &Self| host.port.unwrap_or(default_port);
         self.name.eq_ignore_ascii_case(other.name) && port(self) == port(other)
     }
+}
+
+/// A host and port without the zone of an IPv6 address. It means something only to the machine that wrote it, so clients and
+/// proxies must not send it on (RFC 6874 §4); many clients do for addresses of their own link.
+#[must_use]
+pub fn without_zone(text: &str) -> Cow<'_, str> {
+    let parts = || {
+        let (address, rest) = text.strip_prefix('[')?.split_once('%')?;
+        let (zone, port) = rest.split_once(']')?;
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
+        (!zone.is_empty() && zone.bytes().all(is_plain)).then_some((address, port))
+    };
+    parts().map_or(Cow::Borrowed(text), |(address, port)| Cow::Owned(format!("[{address}]{port}")))
 }
 
 /// The port that a scheme has where none is stated; `None` of a scheme that is not served here.
@@ -112,6 +125,26 @@ mod tests {
         ] {
             assert_eq!(Host::read(host), None, "{host}");
         }
+    }
+
+    #[test]
+    fn a_zone_is_taken_off_an_address_and_nothing_off_anything_else() {
+        for (text, left) in [
+            ("[fe80::1%eth0]", "[fe80::1]"),
+            ("[fe80::1%25eth0]:8080", "[fe80::1]:8080"),
+            ("[fe80::1%2]:80", "[fe80::1]:80"),
+            ("[fe80::1%]:80", "[fe80::1%]:80"),
+            ("[fe80::1%a/b]", "[fe80::1%a/b]"),
+            ("[fe80::1%a b]", "[fe80::1%a b]"),
+            ("[fe80::1%eth0", "[fe80::1%eth0"),
+            ("[::1]", "[::1]"),
+            ("a%20b", "a%20b"),
+            ("gate.example:80", "gate.example:80"),
+            ("", ""),
+        ] {
+            assert_eq!(without_zone(text), left, "{text}");
+        }
+        assert_eq!(Host::read("[fe80::1%eth0]"), None);
     }
 
     #[test]

@@ -231,7 +231,8 @@ fn check_host(head: &RequestHead, is_probe: bool) -> Result<(), Refusal> {
     if is_probe && value.is_empty() && head.uri.authority().is_none() {
         return Ok(());
     }
-    let host = value.to_str().ok().and_then(Host::read);
+    let text = value.to_str().ok().map(host::without_zone);
+    let host = text.as_deref().and_then(Host::read);
     let host = host.ok_or(Refusal::InvalidHost("the Host header is not a host and a port"))?;
     let Some(authority) = head.uri.authority() else { return Ok(()) };
     if Host::read(authority.as_str()).is_some_and(|target| target.is(&host, default_port)) {

@@ -15,7 +15,10 @@ use ipnet::IpNet;
 use super::connection::{Connection, Transport};
 use crate::{
     answer::headers::{Browser, Cors},
-    domain::{forwarded, host::Host},
+    domain::{
+        forwarded,
+        host::{Host, without_zone},
+    },
 };
 
 /// The scheme and the host of the URL that a client called.
@@ -23,7 +26,7 @@ use crate::{
 pub struct Front {
     /// `https` where a trusted proxy says so; where none says anything, over TLS.
     pub scheme: &'static str,
-    /// As a trusted proxy says, or `Host` as it came.
+    /// As a trusted proxy says, or `Host` as it came, but for a zone.
     pub host: Option<String>,
 }
 
@@ -33,7 +36,7 @@ impl Front {
         // Of a target in absolute form the authority is the host (RFC 9112 §3.2.2); HTTP/1.0 may name it there alone.
         let target = || request.uri().authority().map(Authority::as_str).filter(|host| Host::read(host).is_some());
         let host = || match request.headers().get(header::HOST) {
-            Some(host) => host.to_str().ok().map(str::to_owned),
+            Some(host) => host.to_str().ok().map(|host| without_zone(host).into_owned()),
             None => target().map(str::to_owned),
         };
         let over_tls = || request.conn_data::<Connection>().is_some_and(|own| own.transport().is_tls());

@@ -15,6 +15,10 @@ fn a_host_is_asked_of_http_1_1_alone_and_is_one() {
         ("GET /healthz HTTP/1.1\r\nhost: gate.example", 200),
         ("GET /healthz HTTP/1.1\r\nhost: gate.example:8080", 200),
         ("GET /healthz HTTP/1.1\r\nhost: [::1]:80", 200),
+        ("GET /healthz HTTP/1.1\r\nhost: [fe80::1%eth0]:80", 200),
+        ("GET /healthz HTTP/1.1\r\nhost: [fe80::1%25eth0]", 200),
+        ("GET /healthz HTTP/1.1\r\nhost: [fe80::1%]", 400),
+        ("GET /healthz HTTP/1.1\r\nhost: fe80::1%eth0", 400),
         ("GET /healthz HTTP/1.1\r\nhost: gate.example:8a", 400),
         ("GET /healthz HTTP/1.1\r\nhost: gate.example:-1", 400),
         ("GET /healthz HTTP/1.1\r\nhost: gate.example:65536", 400),
@@ -35,6 +39,14 @@ fn a_host_is_asked_of_http_1_1_alone_and_is_one() {
     ] {
         assert_eq!(stage.gateway.send(format!("{head}\r\n\r\n")).status(), status, "{head:?}");
     }
+}
+
+#[test]
+fn an_upstream_is_not_told_of_the_zone_that_a_client_wrote() {
+    let stage = Stage::new();
+    let call = stage.get("/up").replace("host: gateway.test", "host: [fe80::1%eth0]:8080");
+    let (sent, answer) = stage.carry(call, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!((sent.header("x-forwarded-host"), answer.status()), (Some("[fe80::1]:8080"), 200));
 }
 
 #[test]
