@@ -20,11 +20,16 @@ pub(super) fn find<'c>(claims: &'c Map<String, Value>, path: &str) -> Option<&'c
 
 /// The names in a claim: those of a list, whose entries may be objects with a `value` (SCIM, RFC 7643 §4.1.2); the members of
 /// an object that are objects themselves (Zitadel) or true; or a text, as a whole and in its parts between spaces or commas
-/// (as `scope` has them). Anything else has none.
+/// (as `scope` has them), or between the commas of a list that is written as text (Cognito, whose attributes have no other
+/// type). Anything else has none.
 pub(super) fn names(claim: &Value) -> Vec<&str> {
     match claim {
         Value::String(text) => {
-            let parts = text.split([' ', ',']).filter(|part| !part.is_empty() && part.len() < text.len());
+            let parts: Vec<&str> = match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+                Some(list) => list.split(',').map(|part| part.trim().trim_matches('"')).collect(),
+                None => text.split([' ', ',']).collect(),
+            };
+            let parts = parts.into_iter().filter(|part| !part.is_empty() && part.len() < text.len());
             std::iter::once(text.as_str()).chain(parts).collect()
         }
         Value::Array(list) => list.iter().filter_map(|entry| entry.get("value").unwrap_or(entry).as_str()).collect(),
@@ -78,6 +83,10 @@ mod tests {
             (json!("admin"), vec!["admin"]),
             (json!("read admin"), vec!["read admin", "read", "admin"]),
             (json!("a,b"), vec!["a,b", "a", "b"]),
+            (json!(r#"["admin","on call"]"#), vec![r#"["admin","on call"]"#, "admin", "on call"]),
+            (json!("[admin, on call]"), vec!["[admin, on call]", "admin", "on call"]),
+            (json!("[]"), vec!["[]"]),
+            (json!("[a b"), vec!["[a b", "[a", "b"]),
             (json!(["a b", 1, "c", null]), vec!["a b", "c"]),
             (json!({ "admin": { "org": "x" } }), vec!["admin"]),
             (json!({ "admin": false, "user": true, "owner": null, "x": 0, "y": "z" }), vec!["user"]),
