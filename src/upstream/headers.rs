@@ -16,7 +16,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{
         AsHeaderName, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE, TRANSFER_ENCODING,
-        UPGRADE, VIA,
+        UPGRADE, USER_AGENT, VIA,
     },
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -116,6 +116,12 @@ const fn via(version: Version) -> HeaderValue {
     HeaderValue::from_static(if matches!(version, Version::HTTP_10) { "1.0 tollgate" } else { "1.1 tollgate" })
 }
 
+/// Who calls where the gateway itself does (RFC 9110 §10.1.5): firewalls of web applications, AWS's with its core rules for one,
+/// refuse requests that do not say.
+pub(super) const fn own_agent() -> HeaderValue {
+    HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
+}
+
 /// What the gateway adds to a request.
 pub struct Additions<'a> {
     pub host: HeaderValue,
@@ -138,6 +144,8 @@ pub fn make_fit_for_upstream(headers: &mut HeaderMap, additions: Additions<'_>) 
         if let Some(identity) = &original.identity {
             add_identity(headers, identity, additions.request_id);
         }
+    } else {
+        headers.insert(USER_AGENT, own_agent());
     }
     if let Some(secret) = additions.secret {
         headers.insert(secret.name.clone(), secret.value.clone());

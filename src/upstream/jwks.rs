@@ -12,7 +12,9 @@ use flate2::read::MultiGzDecoder;
 use form_urlencoded::{Serializer, byte_serialize};
 use http::{
     HeaderMap, HeaderName, Method, Request, StatusCode, Uri,
-    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
+    header::{
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT,
+    },
 };
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -28,6 +30,7 @@ use rustls::RootCertStore;
 
 use super::{
     client::{MAX_HEAD_BYTES, tcp_connector, tls_connector, tls_connector_trusting},
+    headers::own_agent,
     outgoing_body::{OutgoingBody, SentBody},
 };
 use crate::domain::sign_in::is_error_word;
@@ -173,6 +176,7 @@ fn request(url: &str) -> Result<Request<SentBody>, FetchError> {
     let headers = request.headers_mut();
     headers.insert(ACCEPT, HeaderValue::from_static("application/jwk-set+json, application/json"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(USER_AGENT, own_agent());
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     Ok(request)
 }
@@ -234,6 +238,12 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
+
+    #[test]
+    fn an_issuer_is_told_who_asks() {
+        let request = request("https://idp.example/keys").unwrap();
+        assert_eq!(request.headers()["user-agent"], concat!("tollgate/", env!("CARGO_PKG_VERSION")));
+    }
 
     #[test]
     fn only_json_is_read() {

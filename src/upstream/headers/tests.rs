@@ -37,6 +37,16 @@ fn forwarded(lines: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 #[test]
+fn the_gateway_says_who_calls_where_it_calls_itself_and_not_for_a_client() {
+    let mut own = HeaderMap::new();
+    let host = HeaderValue::from_static("upstream.example");
+    make_fit_for_upstream(&mut own, Additions { host, original: None, request_id: "id-1", secret: None });
+    assert_eq!(own["user-agent"], concat!("tollgate/", env!("CARGO_PKG_VERSION")));
+    assert_eq!(forwarded(&[("user-agent", "curl/8.0")])["user-agent"], "curl/8.0");
+    assert_eq!(forwarded(&[]).get("user-agent"), None);
+}
+
+#[test]
 fn an_end_to_end_header_passes_with_all_its_values() {
     for name in [
         "cookie",
