@@ -158,6 +158,21 @@ fn a_model_that_the_model_may_ask_is_named_held_and_counted_apart() {
 }
 
 #[test]
+fn models_that_the_tools_of_a_gateway_ask_are_named_and_held() {
+    for (tool, models) in [
+        (r#"{"type":"openrouter:advisor","parameters":{"model":"wise"}}"#, &["m", "wise"][..]),
+        (r#"{"type":"openrouter:subagent","parameters":{"model":"wise"}}"#, &["m", "wise"]),
+        (r#"{"type":"openrouter:fusion","parameters":{"analysis_models":["a","b"]}}"#, &["m", "a", "b"]),
+        (r#"{"type":"openrouter:datetime","parameters":{"model":"wise"}}"#, &["m"]),
+    ] {
+        let asked = asked_at(Meter::OpenaiChat, "/v1", &format!(r#""max_tokens":10,"tools":[{tool}]"#), true).unwrap();
+        assert!(asked.models().eq(models.iter().copied()), "{tool}");
+        let output = asked.bound(&[&test_price::price(1_000, 100)], Ways::default()).unwrap().output_tokens;
+        assert_eq!(output > 10, models.len() > 1, "{tool}");
+    }
+}
+
+#[test]
 fn an_image_is_held_as_one_under_every_name_that_embeddings_take_it_by() {
     let url = "https://a/x.png";
     for members in [

@@ -153,7 +153,7 @@ impl Reader<'_> {
         for kind in tools::kinds(self.content.tools, tool)? {
             let asked = ProviderTool::new(&kind, tool);
             if asked.is_model() {
-                self.look.models.extend(tool.get("model").and_then(Node::string));
+                self.look.models.extend(tools::models(tool));
             }
             self.provider_tool(asked);
         }

@@ -11,7 +11,7 @@ use super::{
     json::Node,
     path::{Path, paths},
     shown::Shown,
-    usage_elsewhere,
+    tools, usage_elsewhere,
 };
 
 /// Whether there is anything to pay for.
@@ -318,7 +318,9 @@ fn text(value: Option<&Node<'_>>) -> Option<String> {
 
 /// How often the output has a call of each tool.
 fn called(output: &Node<'_>) -> Vec<(String, u64)> {
-    let calls = |item: &&Node<'_>| text(item.get("type")).is_some_and(|kind| kind.ends_with(CALL));
+    let calls = |item: &&Node<'_>| {
+        text(item.get("type")).is_some_and(|kind| kind.ends_with(CALL) || tools::bare(&kind) != kind)
+    };
     summed(output.items().iter().filter(calls).filter_map(kind_of_item))
 }
 
@@ -376,6 +378,7 @@ fn summed(calls: impl Iterator<Item = String>) -> Vec<(String, u64)> {
     sums
 }
 
+/// `OpenRouter` has the tools that it runs itself as items of their own types: `openrouter:web_search`.
 fn tool(kind: &str) -> &str {
-    kind.strip_suffix(CALL).unwrap_or(kind)
+    tools::bare(kind.strip_suffix(CALL).unwrap_or(kind))
 }

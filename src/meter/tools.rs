@@ -26,6 +26,12 @@ const RUN_BY_PROVIDERS: [&str; 13] = [
 /// Another model that the model may ask.
 const ADVISOR: &str = "advisor";
 
+/// The same under all names, those of the tools of `OpenRouter` too.
+const MODELS: [&str; 3] = [ADVISOR, "subagent", "fusion"];
+
+/// Tools of clouds, and the names under which answers count their calls.
+const COUNTED_AS: [(&str, &str); 2] = [("enterprise_web_search", "google_search"), ("nova_grounding", "web_search")];
+
 /// Members of tools that are no tools.
 const OF_ANY_TOOL: [&str; 8] =
     ["type", "name", "description", "parameters", "input_schema", "strict", "cache_control", "defer_loading"];
@@ -57,7 +63,7 @@ impl ProviderTool {
 
     /// Whether it is another model, which reads what the model has read.
     pub fn is_model(&self) -> bool {
-        self.name == ADVISOR
+        MODELS.contains(&bare(&self.name))
     }
 
     /// Why it is refused where the route does not allow it.
@@ -70,6 +76,27 @@ impl ProviderTool {
              tools = {{ {key} = \"0.01\" }}, the price of a call in USD"
         )
     }
+}
+
+/// Whether answers count the calls of a tool under this name. Gateways put their own name before that of a tool, and not
+/// before its counts: `openrouter:web_search`.
+pub(super) fn is_counted_as(tool: &str, counted: &str) -> bool {
+    let bare = bare(tool);
+    bare == counted || COUNTED_AS.contains(&(bare, counted))
+}
+
+/// The name of a tool without that of the gateway which runs it.
+pub(super) fn bare(tool: &str) -> &str {
+    tool.rsplit(':').next().unwrap_or(tool)
+}
+
+/// The other models that such a tool names: `model`, or `parameters: { model, analysis_models }`.
+pub(super) fn models(tool: &Node<'_>) -> impl Iterator<Item = String> {
+    let settings = [Some(tool), tool.get("parameters")].into_iter().flatten();
+    let named = settings.flat_map(|it| {
+        it.get("model").into_iter().chain(it.get("analysis_models").map(Node::items).unwrap_or_default())
+    });
+    named.filter_map(Node::string)
 }
 
 /// Whether a tool of this name is one that providers run.

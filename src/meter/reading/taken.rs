@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    super::{bound::Bound, counts::CALLS, format::About},
+    super::{bound::Bound, counts::CALLS, format::About, tools},
     Reading, believed,
 };
 use crate::domain::usage::{Extras, Usage};
@@ -56,8 +56,8 @@ impl Reading {
         drop(self.finish());
         self.seen.state_aside();
         let states_calls = self.seen.states_calls();
-        let mut tools = self.seen.called();
-        let Self { bound, seen, is_over, has_left, .. } = self;
+        let Self { bound, mut seen, is_over, has_left, .. } = self;
+        let mut tools = as_asked(&bound, seen.called());
         let calls = made(&bound, &mut tools);
         let drawn = seen.shown.image_tokens(bound.format.about, if seen.came.content { calls } else { 0 });
         let spoken = seen.shown.sound_tokens();
@@ -117,6 +117,19 @@ impl Reading {
         };
         if is_refused { taken.refused() } else { taken }
     }
+}
+
+/// The calls of tools under the names that the request has for these, by which they are priced.
+fn as_asked(bound: &Bound, mut called: Vec<(String, u64)>) -> Vec<(String, u64)> {
+    for (name, _) in &mut called {
+        let held = || bound.tools.iter().map(|(held, _)| held);
+        if held().all(|held| *held != *name)
+            && let Some(held) = held().find(|held| tools::is_counted_as(held, name))
+        {
+            name.clone_from(held);
+        }
+    }
+    called
 }
 
 /// Takes from the counts of tools what the call itself is billed as. Of a long answer with images in it nobody knows how many

@@ -108,6 +108,49 @@ fn calls_are_counted_by_usage_items_and_blocks() {
 }
 
 #[test]
+fn calls_are_counted_under_the_name_that_the_request_has_for_the_tool() {
+    use Meter::{BedrockConverse, GeminiGenerate, OpenaiChat, OpenaiResponses};
+    let search = r#","tools":[{"type":"openrouter:web_search"}]"#;
+    let usage = r#"{"choices":[],"usage":{"server_tool_use":{"web_search_requests":2}}}"#;
+    let items = |kind: &str| format!(r#"{{"output":[{{"type":"{kind}","status":"completed"}},{{"type":"{kind}"}}]}}"#);
+    let done = r#"{"type":"response.output_item.done","item":{"type":"openrouter:web_search"}}"#;
+    for (meter, members, answer, tool) in [
+        (OpenaiChat, search, usage.to_owned(), "openrouter:web_search"),
+        (
+            OpenaiChat,
+            r#","tools":[{"type":"openrouter:web_search"},{"type":"web_search"}]"#,
+            usage.into(),
+            "web_search",
+        ),
+        (OpenaiResponses, search, items("openrouter:web_search"), "openrouter:web_search"),
+        (OpenaiResponses, search, items("web_search_call"), "openrouter:web_search"),
+        (OpenaiResponses, search, format!("data: {done}\n\n").repeat(2), "openrouter:web_search"),
+        (
+            OpenaiResponses,
+            r#","tools":[{"type":"openrouter:image_generation"}]"#,
+            items("openrouter:image_generation"),
+            "openrouter:image_generation",
+        ),
+        (
+            GeminiGenerate,
+            r#","tools":[{"enterpriseWebSearch":{}}]"#,
+            r#"{"candidates":[{"groundingMetadata":{"webSearchQueries":["a","b"]}}]}"#.into(),
+            "enterprise_web_search",
+        ),
+        (
+            BedrockConverse,
+            r#","toolConfig":{"tools":[{"systemTool":{"name":"nova_grounding"}}]}"#,
+            r#"{"output":{},"usage":{"inputTokens":9,"outputTokens":8,"serverToolUsage":{"webSearchRequests":2}}}"#
+                .into(),
+            "nova_grounding",
+        ),
+    ] {
+        let tools = taken(meter, members, &answer).tools;
+        assert_eq!(tools, [(tool.to_owned(), 2)], "{meter:?}: {members} {answer}");
+    }
+}
+
+#[test]
 fn calls_that_no_answer_can_have_are_not_believed() {
     let answer = |calls: &str| {
         format!(r#"{{"choices":[],"usage":{{"prompt_tokens":9,"completion_tokens":8,"num_search_queries":{calls}}}}}"#)
