@@ -13,6 +13,7 @@ mod misread;
 mod named;
 mod reported;
 mod retold;
+mod served;
 mod shown;
 mod stated;
 
@@ -142,6 +143,7 @@ fn cases() -> Vec<Case> {
         retold::names(),
         retold::providers(),
         retold::streams(),
+        served::by_tools(),
     ]
     .into_iter()
     .flatten()

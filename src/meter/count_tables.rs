@@ -10,8 +10,9 @@ use super::{
 /// Moonshot, Mistral, Groq, Together, Fireworks, Perplexity, `OpenRouter`, `LiteLLM`, vLLM, llama.cpp.
 pub const OPENAI: Counts = Counts {
     input: paths!["prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "billed_units/input_tokens"],
-    // Of Perplexity: what its searches have read. It bills thoughts beside the answer, though its total has neither.
-    input_besides: paths!["citation_tokens"],
+    // Of Perplexity: what its searches have read. It bills thoughts beside the answer, though its total has neither. Of Mistral:
+    // what its connectors have brought, which its total has.
+    input_besides: paths!["citation_tokens", "connector_tokens"],
     output: paths![
         "completion_tokens",
         "output_tokens",
@@ -148,7 +149,12 @@ pub const OPENAI: Counts = Counts {
         ("google_maps", Path::of("prompt_tokens_details/google_maps_grounding_requests")),
         ("web_search", Path::of("web_search/num_requests")),
         ("web_search", Path::of("plugins/search/count")),
+        // Of Mistral's conversations.
         ("web_search", Path::of("connectors/web_search")),
+        ("web_search", Path::of("connectors/web_search_premium")),
+        ("code_interpreter", Path::of("connectors/code_interpreter")),
+        ("image_generation", Path::of("connectors/image_generation")),
+        ("document_library", Path::of("connectors/document_library")),
         ("x_search", Path::of("server_side_tool_usage_details/x_search_calls")),
         ("code_interpreter", Path::of("server_side_tool_usage_details/code_interpreter_calls")),
         ("file_search", Path::of("server_side_tool_usage_details/file_search_calls")),

@@ -62,6 +62,7 @@ fn calls_are_counted_by_usage_items_and_blocks() {
         ),
         (OpenaiChat, r#"{"choices":[],"usage":{"plugins":{"search":{"count":2}}}}"#.into(), "web_search", 2),
         (OpenaiChat, r#"{"choices":[],"usage":{"connectors":{"web_search":2},"connector_tokens":0}}"#.into(), "web_search", 2),
+        (OpenaiChat, r#"{"choices":[],"usage":{"connectors":{"code_interpreter":2}}}"#.into(), "code_interpreter", 2),
         (OpenaiChat, r#"{"choices":[],"usage":{"prompt_tokens_details":{"web_search_requests":2,"audio_tokens":null}}}"#.into(), "web_search", 2),
         (
             BedrockConverse,
