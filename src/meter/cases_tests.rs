@@ -144,6 +144,7 @@ fn cases() -> Vec<Case> {
         retold::providers(),
         retold::streams(),
         served::by_tools(),
+        served::failed(),
     ]
     .into_iter()
     .flatten()

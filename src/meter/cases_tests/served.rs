@@ -1,6 +1,6 @@
-//! What an answer states of how it was served: tokens that tools have brought.
+//! What an answer states of how it was served: tokens that tools have brought, and an error behind its begin.
 
-use super::{Case, answer, whole};
+use super::{Case, answer, estimated, stream, whole};
 use crate::domain::route::Meter;
 
 /// Tokens that tools of the provider have brought are read, and the calls of these are counted.
@@ -29,6 +29,34 @@ pub(super) fn by_tools() -> Vec<Case> {
                 r#"{"prompt_tokens":188,"completion_tokens":55,"total_tokens":243,"connector_tokens":null,"connectors":null}"#,
             ),
             whole("no connectors", OpenaiChat, "", [188, 0, 0, 55], 188_000_000 + 550_000_000),
+        ),
+    ]
+}
+
+/// C8: an error before a word costs nothing, though the begin of the stream has stated the prompt.
+pub(super) fn failed() -> Vec<Case> {
+    use Meter::AnthropicMessages;
+    let begin = r#"{"type":"message_start","message":{"model":"m1","content":[],"usage":{"input_tokens":100,"cache_read_input_tokens":900,"output_tokens":1}}}"#;
+    let block = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+    let word = r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":" word"}}"#;
+    let error = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+    let end = r#"{"type":"message_delta","delta":{"stop_reason":"max_tokens"},"usage":{"output_tokens":7}}"#;
+    vec![
+        stream("an error behind the begin", AnthropicMessages, &[begin, error], [0; 4], 0),
+        stream("an error behind an empty block", AnthropicMessages, &[begin, block, error], [0; 4], 0),
+        estimated(stream(
+            "an error behind words",
+            AnthropicMessages,
+            &[begin, block, word, word, error],
+            [1_000, 900, 0, 2],
+            0,
+        )),
+        stream(
+            "an error behind the usage of all that was written",
+            AnthropicMessages,
+            &[begin, end, error],
+            [1_000, 900, 0, 7],
+            100_000_000 + 90_000_000 + 70_000_000,
         ),
     ]
 }

@@ -312,6 +312,12 @@ impl Seen {
         }
     }
 
+    /// Whether an error came in place of an answer. What a stream has stated at its begin was not yet taken then.
+    pub fn is_error(&self) -> bool {
+        let is_said = self.written_tokens > 0 || !self.shown.is_none() || self.foreign() > 0;
+        self.came.error && !is_said && (self.stated.says_nothing() || !self.is_final)
+    }
+
     /// Whether the answer states a call, as a rerank of nothing does that is billed by the call.
     pub fn states_calls(&self) -> bool {
         self.tools_stated.iter().any(|(tool, calls)| tool == CALLS && *calls > 0)

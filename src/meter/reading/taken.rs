@@ -88,7 +88,7 @@ impl Reading {
         };
         let is_unsaid = seen.foreign() == 0 && seen.stated.says_nothing();
         let is_empty = (is_over || seen.came.is_page()) && !seen.came.content && is_unsaid && !states_calls;
-        let is_error = seen.came.error && seen.written_tokens == 0 && seen.shown.is_none() && is_unsaid;
+        let is_error = seen.is_error();
         let are_calls_sane = believed::is_sane(calls, bound.units);
         let are_sane = believed::calls(&bound, &mut tools) && are_calls_sane;
         let (of_others, are_others_sane) = believed::of_others(&bound, &seen.of_others);
