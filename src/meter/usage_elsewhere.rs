@@ -26,23 +26,22 @@ const PLACES: [(Path, Option<&Counts>); 6] = [
 ];
 
 /// Header fields by which Bedrock states the counts of a whole answer of `invoke`
-/// (<https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>).
-const INPUT_HEADER: &str = "x-amzn-bedrock-input-token-count";
-const OUTPUT_HEADER: &str = "x-amzn-bedrock-output-token-count";
-const CACHED_HEADER: &str = "x-amzn-bedrock-cache-read-input-token-count";
-const CACHE_WRITE_HEADER: &str = "x-amzn-bedrock-cache-write-input-token-count";
+/// (<https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>), and servers of Hugging Face those of
+/// answers of their own formats, which have no usage: TEI of vectors and scores, TGI of texts.
+const INPUT_HEADERS: [&str; 3] = ["x-amzn-bedrock-input-token-count", "x-compute-tokens", "x-prompt-tokens"];
+const OUTPUT_HEADERS: [&str; 2] = ["x-amzn-bedrock-output-token-count", "x-generated-tokens"];
+const CACHED_HEADERS: [&str; 1] = ["x-amzn-bedrock-cache-read-input-token-count"];
+const CACHE_WRITE_HEADERS: [&str; 1] = ["x-amzn-bedrock-cache-write-input-token-count"];
 
 /// The usage in the header fields of an answer.
 pub(super) fn of_headers<'h>(header: impl Fn(&'static str) -> Option<&'h str>) -> Stated {
-    let count = |name| match header(name).map(|value| value.trim().parse()) {
-        Some(Ok(count)) => Count::Plain(count),
-        Some(Err(_)) | None => Count::Absent,
-    };
+    let stated = |name: &'static str| header(name).and_then(|value| value.trim().parse::<u64>().ok());
+    let count = |names: &[&'static str]| names.iter().copied().find_map(stated).map_or(Count::Absent, Count::Plain);
     Stated {
-        input: count(INPUT_HEADER),
-        output: count(OUTPUT_HEADER),
-        cached: count(CACHED_HEADER),
-        cache_write: count(CACHE_WRITE_HEADER),
+        input: count(&INPUT_HEADERS),
+        output: count(&OUTPUT_HEADERS),
+        cached: count(&CACHED_HEADERS),
+        cache_write: count(&CACHE_WRITE_HEADERS),
         ..Stated::default()
     }
 }

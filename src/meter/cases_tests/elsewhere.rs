@@ -107,6 +107,27 @@ fn counts_in_the_head_of_an_answer_hold_where_it_states_none() {
 }
 
 #[test]
+fn counts_in_the_head_are_those_of_servers_whose_answers_have_none() {
+    let header = |name: &str| match name {
+        "x-compute-tokens" | "x-prompt-tokens" => Some("30"),
+        "x-generated-tokens" => Some("60"),
+        _ => None,
+    };
+    for (meter, answer, counts) in [
+        (Meter::OpenaiEmbeddings, "[[0.1,0.2]]", (30, 0, false)),
+        (Meter::Rerank, r#"[{"index":0,"score":0.9}]"#, (30, 0, false)),
+        (Meter::OpenaiChat, r#"{"generated_text":"word word"}"#, (30, 60, false)),
+        (Meter::OpenaiEmbeddings, r#"{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":9}}"#, (9, 0, false)),
+    ] {
+        let mut reading = reading(meter).with_headers(header);
+        drop((reading.pass(answer.into()), reading.rest()));
+        let taken = reading.taken();
+        let found = (taken.usage.input_tokens, taken.usage.output_tokens, taken.estimated);
+        assert_eq!((found, taken.failed), (counts, false), "{answer}");
+    }
+}
+
+#[test]
 fn the_tier_that_served_is_found_where_vertex_states_it_in_a_chat() {
     let mut reading = reading(Meter::OpenaiChat);
     let usage = r#"{"prompt_tokens":9,"completion_tokens":8,"extra_properties":{"google":{"traffic_type":"ON_DEMAND_PRIORITY"}}}"#;
