@@ -94,6 +94,9 @@ const TIERS: &[Path] = paths![
 /// The most tools of which calls are counted: no answer has calls of as many.
 pub(super) const MAX_TOOLS: usize = 64;
 
+/// Of Cerebras: the tier that has served, where `service_tier` is the one that was asked for.
+const TIER_USED: Path = Path::of("service_tier_used");
+
 const OUTPUT_OF_RESPONSE: Path = Path::of("response/output");
 /// Beside the usage, how often tools were called.
 const TOOL_USAGES: &[Path] = paths!["tool_usage", "response/tool_usage"];
@@ -260,6 +263,9 @@ fn tier(answer: &Node<'_>, place: Option<String>) -> Option<String> {
         let name = text(path.value(answer))?.to_ascii_lowercase();
         Some(name.strip_prefix("on_demand_").unwrap_or(&name).to_owned())
     };
+    if let Some(used) = lower_case(&TIER_USED) {
+        return Some(used);
+    }
     let is_standard = |tier: &str| STANDARD_TIERS.contains(&tier);
     let mut named = TIERS.iter().filter_map(lower_case).chain(place.filter(|place| !is_standard(place)));
     let first = named.next()?;

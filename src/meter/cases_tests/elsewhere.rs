@@ -128,6 +128,19 @@ fn counts_in_the_head_are_those_of_servers_whose_answers_have_none() {
 }
 
 #[test]
+fn the_tier_that_served_is_told_from_the_one_that_was_asked_for() {
+    for (members, tier) in [
+        (r#""service_tier":"auto","service_tier_used":"flex""#, "flex"),
+        (r#""service_tier":"priority","service_tier_used":"default""#, "default"),
+        (r#""service_tier":"priority","service_tier_used":null"#, "priority"),
+    ] {
+        let mut reading = reading(Meter::OpenaiChat);
+        drop(reading.pass(format!(r#"{{"choices":[{{"message":{{"content":"a"}}}}],{members}}}"#).into()));
+        assert_eq!(reading.taken().tier.as_deref(), Some(tier), "{members}");
+    }
+}
+
+#[test]
 fn the_tier_that_served_is_found_where_vertex_states_it_in_a_chat() {
     let mut reading = reading(Meter::OpenaiChat);
     let usage = r#"{"prompt_tokens":9,"completion_tokens":8,"extra_properties":{"google":{"traffic_type":"ON_DEMAND_PRIORITY"}}}"#;
