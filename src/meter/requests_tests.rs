@@ -123,6 +123,8 @@ fn what_is_kept_elsewhere_and_what_is_no_image_holds_the_longest_prompt() {
         r#""data_sources":[{"type":"azure_search","parameters":{}}]"#.to_owned(),
         r#""extra_body":{"google":{"cached_content":"cachedContents/abc"}}"#.into(),
         r#""previous_response_id":"x""#.into(),
+        r#""preset":"x""#.into(),
+        r#""prompt_id":"x","inputs":{"a":"b"}"#.into(),
         image("data:application/pdf;base64,AAAA"),
         image("data:video/mp4;base64,AAAA"),
         image("gs://bucket/x.mp4"),

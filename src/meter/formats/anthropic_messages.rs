@@ -111,6 +111,8 @@ pub(in super::super) const ANTHROPIC_MESSAGES: Format = Format {
         ("mcp_servers", Member::Tool("mcp")),
         ("context_management", Member::Context),
         ("compaction", Member::Context),
+        // Of OpenRouter: settings under a name, with a prompt among them.
+        ("preset", Member::Elsewhere),
         ("metadata", Member::Own),
         ("output_config", Member::Own),
     ],

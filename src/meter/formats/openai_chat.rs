@@ -52,6 +52,9 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
         ("deferred", Member::NeverTrue("the usage of an answer that is fetched later is not seen here")),
         ("data_sources", Member::Elsewhere),
         ("previous_response_id", Member::Elsewhere),
+        // Of gateways: OpenRouter's settings under a name, with a prompt among them; prompts of Helicone and LiteLLM.
+        ("preset", Member::Elsewhere),
+        ("prompt_id", Member::Elsewhere),
         ("plugins", Member::Plugins(&["response-healing", "moderation", "auto-router", "context-compression"])),
         ("context_management", Member::Context),
         ("compaction", Member::Context),

@@ -22,6 +22,8 @@ pub(in super::super) const OPENAI_RESPONSES: Format = Format {
         ("previous_response_id", Member::Elsewhere),
         ("conversation", Member::Elsewhere),
         ("prompt", Member::Elsewhere),
+        ("preset", Member::Elsewhere),
+        ("prompt_id", Member::Elsewhere),
         ("tools", Member::Tools),
         ("max_output_tokens", Member::OutputBound),
         ("stream", Member::Stream),
