@@ -40,6 +40,8 @@ enum Meaning {
 /// The modifiers of a call that make it cheaper, of costs that are not those of tokens.
 const CHEAPER: [&str; 2] = ["_batches", "_flex"];
 const EXPLICIT_CACHE: &str = "explicit_cache_read_input_token_cost";
+/// What searches have read, which is counted as input.
+const CITATIONS: &str = "citation_cost_per_token";
 const DEARER: [&str; 4] = ["_priority", "_ultrafast", "_balanced", "_decisions"];
 const SURCHARGES: [&str; 2] = ["uplift_multiplier", "provider_specific_entry"];
 const LONG_CACHES: [&str; 1] = ["_above_12hr"];
@@ -100,6 +102,8 @@ fn meaning(name: &str, base: Rates) -> Meaning {
         Meaning::Unbilled(Unbilled::ServiceTier, 0)
     } else if name == EXPLICIT_CACHE {
         Meaning::Unbillable(base.cached_input)
+    } else if name == CITATIONS {
+        Meaning::Unbillable(base.input)
     } else if holds(&MEDIA) && name.starts_with("output") {
         Meaning::Unbillable(base.output)
     } else if holds(&MEDIA) {

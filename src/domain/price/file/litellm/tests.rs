@@ -310,6 +310,7 @@ fn a_cost_that_cannot_be_billed_is_never_dropped_in_silence() {
         r#"{ "input_cost_per_token_batches": 1e-06, "output_cost_per_token_flex": 1e-06 }"#,
         r#"{ "cache_creation_input_token_cost_above_1hr": 2.5e-06 }"#,
         r#"{ "input_cost_per_image_token": 2.5e-06, "input_dbu_cost_per_token": 3e-05 }"#,
+        r#"{ "citation_cost_per_token": 2.5e-06, "output_cost_per_reasoning_token": 3e-06 }"#,
         r#"{ "supports_computer_use": true, "litellm_provider": "x1", "source": "https://x/pricing2" }"#,
     ] {
         assert_eq!(not_billed(harmless), Vec::<String>::new(), "{harmless}");
