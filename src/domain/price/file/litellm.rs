@@ -26,6 +26,10 @@ const SAMPLE: &str = "sample_spec";
 /// In the place of all fields: the name of the model that this is another name of.
 const ALIAS_OF: &str = "alias_of";
 
+/// What a file may be.
+const FORMS: &str = "It must be as LiteLLM's model_prices_and_context_window.json, which has a field for each model, or TOML as \
+                     config/prices.toml";
+
 /// The most names that lead to each other.
 const MAX_ALIASES: usize = 4;
 
@@ -78,7 +82,8 @@ pub(super) fn read(text: &str) -> Result<PriceFile, BadFile> {
         }
     }
     if specs.is_empty() {
-        return Err(BadFile { place: "file".into(), reason: format!("has no price to take\n{}", report.text(false)) });
+        let reason = format!("has no price to take. {FORMS}\n{}", report.text(false));
+        return Err(BadFile { place: "file".into(), reason });
     }
     let change = ListChange::new("models", &specs, &[])
         .map_err(|_| BadFile { place: "file".into(), reason: "has a price that was taken and is none".into() })?;

@@ -366,6 +366,7 @@ fn a_file_that_is_no_json_or_has_nothing_to_take_is_refused() {
         ("{\n\"a\": NaN}", "line 2", "expected value"),
         ("{}", "file", "no price to take"),
         (r#"{"sample_spec": {}}"#, "file", "no price to take"),
+        (r#"{"data": [{"id": "m", "pricing": {"prompt": "0.1"}}]}"#, "file", "must be as LiteLLM's"),
         ("{} {}", "line 1", "trailing"),
     ] {
         let bad = read(text).unwrap_err();
