@@ -145,6 +145,7 @@ fn cases() -> Vec<Case> {
         retold::streams(),
         served::by_tools(),
         served::failed(),
+        served::interactions(),
     ]
     .into_iter()
     .flatten()

@@ -9,16 +9,25 @@ use super::{
 /// OpenAI's names in all its formats, and those of the services that are compatible with it: xAI, Gemini, `DeepSeek`,
 /// Moonshot, Mistral, Groq, Together, Fireworks, Perplexity, `OpenRouter`, `LiteLLM`, vLLM, llama.cpp.
 pub const OPENAI: Counts = Counts {
-    input: paths!["prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "billed_units/input_tokens"],
+    input: paths![
+        "prompt_tokens",
+        "input_tokens",
+        "promptTokens",
+        "inputTokens",
+        "billed_units/input_tokens",
+        // This and its like: of Google's interactions, whose thoughts are beside the output.
+        "total_input_tokens",
+    ],
     // Of Perplexity: what its searches have read. It bills thoughts beside the answer, though its total has neither. Of Mistral:
     // what its connectors have brought, which its total has.
-    input_besides: paths!["citation_tokens", "connector_tokens"],
+    input_besides: paths!["citation_tokens", "connector_tokens", "total_tool_use_tokens"],
     output: paths![
         "completion_tokens",
         "output_tokens",
         "completionTokens",
         "outputTokens",
-        "billed_units/output_tokens"
+        "billed_units/output_tokens",
+        "total_output_tokens"
     ],
     total: paths!["total_tokens", "totalTokens"],
     cached: paths![
@@ -47,6 +56,7 @@ pub const OPENAI: Counts = Counts {
         "cacheReadInputTokens",
         "cachedInputTokens",
         "cacheReadTokens",
+        "total_cached_tokens",
     ],
     cached_within: &[],
     cache_write: paths![
@@ -102,6 +112,7 @@ pub const OPENAI: Counts = Counts {
         "outputTokenDetails/reasoningTokens",
         "reasoning_tokens",
         "reasoningTokens",
+        "total_thought_tokens",
     ],
     audio_input: paths![
         "prompt_tokens_details/audio_tokens",

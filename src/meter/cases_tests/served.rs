@@ -1,4 +1,5 @@
-//! What an answer states of how it was served: tokens that tools have brought, and an error behind its begin.
+//! What an answer states of how it was served: tokens that tools have brought, an error behind its begin, and counts under the
+//! names of Google's interactions.
 
 use super::{Case, answer, estimated, stream, whole};
 use crate::domain::route::Meter;
@@ -57,6 +58,35 @@ pub(super) fn failed() -> Vec<Case> {
             &[begin, end, error],
             [1_000, 900, 0, 7],
             100_000_000 + 90_000_000 + 70_000_000,
+        ),
+    ]
+}
+
+/// Counts of Google's interactions, which are much like responses.
+pub(super) fn interactions() -> Vec<Case> {
+    use Meter::OpenaiResponses;
+    let usage = r#""usage":{"total_input_tokens":1000,"total_cached_tokens":400,"total_output_tokens":20,"total_thought_tokens":30,"total_tool_use_tokens":50,"total_tokens":1100}"#;
+    let steps = r#""steps":[{"type":"thought","signature":"x"},{"type":"model_output","content":[{"type":"text","text":"a"}]}]"#;
+    let cost = 650_000_000 + 40_000_000 + 500_000_000;
+    vec![
+        answer(
+            format!(r#"{{"id":"i","model":"m1","status":"completed",{steps},{usage}}}"#),
+            whole("an interaction", OpenaiResponses, "", [1_050, 400, 0, 50], cost),
+        ),
+        stream(
+            "an interaction as a stream",
+            OpenaiResponses,
+            &[
+                r#"{"event_type":"interaction.created","interaction":{"id":"i","model":"m1","status":"in_progress"}}"#,
+                r#"{"event_type":"step.delta","index":0,"delta":{"type":"text","text":"a"}}"#,
+                &format!(r#"{{"event_type":"interaction.completed","interaction":{{"id":"i","model":"m1",{usage}}}}}"#),
+            ],
+            [1_050, 400, 0, 50],
+            cost,
+        ),
+        answer(
+            r#"{"id":"i","usage":{"total_input_tokens":9,"total_output_tokens":779,"total_thought_tokens":912,"total_tokens":1700}}"#,
+            whole("thoughts beside the output", OpenaiResponses, "", [9, 0, 0, 1_691], 9_000_000 + 16_910_000_000),
         ),
     ]
 }

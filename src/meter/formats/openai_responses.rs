@@ -20,6 +20,7 @@ pub(in super::super) const OPENAI_RESPONSES: Format = Format {
         ("input", Member::Prompt),
         ("instructions", Member::Prompt),
         ("previous_response_id", Member::Elsewhere),
+        ("previous_interaction_id", Member::Elsewhere),
         ("conversation", Member::Elsewhere),
         ("prompt", Member::Elsewhere),
         ("preset", Member::Elsewhere),
@@ -49,7 +50,7 @@ pub(in super::super) const OPENAI_RESPONSES: Format = Format {
         items: paths!["item"],
         results: "",
     },
-    usages: paths!["usage", "response/usage"],
+    usages: paths!["usage", "response/usage", "interaction/usage"],
     first_usages: &[],
     counts: &OPENAI,
     // Services that leave the images out of what they say again leave out the calls, and state the tokens of the images.
