@@ -34,9 +34,16 @@ pub(super) fn by_tools() -> Vec<Case> {
     ]
 }
 
-/// C8: an error before a word costs nothing, though the begin of the stream has stated the prompt.
+/// C8: an error before a word costs nothing, though the begin of the stream has stated the prompt, or a gateway has said what
+/// its guards found in it.
 pub(super) fn failed() -> Vec<Case> {
-    use Meter::AnthropicMessages;
+    use Meter::{AnthropicMessages, OpenaiChat};
+    let guards = format!(
+        r#"{{"hook_results":{{"before_request_hooks":[{{"verdict":true,"id":"g","checks":[{{"data":{{"explanation":"{}"}}}}]}}]}}}}"#,
+        "word ".repeat(40)
+    );
+    let said = r#"{"choices":[{"index":0,"delta":{"content":" word"}}]}"#;
+    let no = r#"{"error":{"message":"no"}}"#;
     let begin = r#"{"type":"message_start","message":{"model":"m1","content":[],"usage":{"input_tokens":100,"cache_read_input_tokens":900,"output_tokens":1}}}"#;
     let block = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
     let word = r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":" word"}}"#;
@@ -45,6 +52,8 @@ pub(super) fn failed() -> Vec<Case> {
     vec![
         stream("an error behind the begin", AnthropicMessages, &[begin, error], [0; 4], 0),
         stream("an error behind an empty block", AnthropicMessages, &[begin, block, error], [0; 4], 0),
+        stream("an error behind what guards say", OpenaiChat, &[&guards, no], [0; 4], 0),
+        estimated(stream("what guards say is no answer", OpenaiChat, &[&guards, said, said], [12, 0, 0, 2], 0)),
         estimated(stream(
             "an error behind words",
             AnthropicMessages,
