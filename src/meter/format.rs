@@ -48,6 +48,8 @@ pub enum Calls {
     Each,
     /// Once for each text that is not empty and not there before.
     EachText,
+    /// Once for each item of this type.
+    EachOf(&'static str),
     /// Once if there is any of this type.
     OnceOf(&'static str),
     /// Once if it has taken tokens of its own.

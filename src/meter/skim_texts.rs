@@ -120,12 +120,12 @@ impl Texts {
             self.data = (self.data.0.saturating_add(1), self.data.1.saturating_add(letters / 4 * 3));
         }
         if let Some((tool, _)) = self.list
-            && let Some((.., Calls::OnceOf(kind))) = format.calls.get(tool)
+            && let Some((.., counted @ (Calls::OnceOf(kind) | Calls::EachOf(kind)))) = format.calls.get(tool)
             && name == b"type"
             && value == kind.as_bytes()
             && let Some(calls) = self.calls.get_mut(tool)
         {
-            *calls = 1;
+            *calls = if matches!(counted, Calls::EachOf(_)) { calls.saturating_add(1) } else { 1 };
         }
     }
 

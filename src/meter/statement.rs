@@ -241,6 +241,11 @@ fn counted(answer: &Node<'_>, (tool, path, calls): &(&str, Path, Calls)) -> Opti
     let times = match calls {
         Calls::Each => u64::try_from(items.filter(is_done).count()).unwrap_or(u64::MAX),
         Calls::EachText => 0,
+        Calls::EachOf(kind) => {
+            let is_it =
+                |item: &&Node<'_>| item.get("type").and_then(Node::text).is_some_and(|it| *it == *kind.as_bytes());
+            u64::try_from(items.filter(is_done).filter(is_it).count()).unwrap_or(u64::MAX)
+        }
         Calls::OnceOf(kind) => items.into_iter().any(|item| is_of(item, kind)).into(),
         Calls::OnceIfUsed => items.into_iter().any(|tokens| tokens.whole().is_some_and(|tokens| tokens > 0)).into(),
     };

@@ -113,6 +113,9 @@ pub(in super::super) const OPENAI_CHAT: Format = Format {
         // Results beside the answer, of GLM and Perplexity: a search was made.
         ("web_search", Path::of("web_search"), Calls::OnceOf("web_search")),
         ("web_search", Path::of("search_results"), Calls::OnceOf("web_search")),
+        // Of Groq, which lists what its systems have run.
+        ("web_search", Path::of("choices/*/message/executed_tools"), Calls::EachOf("search")),
+        ("web_search", Path::of("choices/*/delta/executed_tools"), Calls::EachOf("search")),
     ],
     is_free: false,
 };

@@ -62,7 +62,6 @@ fn calls_are_counted_by_usage_items_and_blocks() {
         ),
         (OpenaiChat, r#"{"choices":[],"usage":{"plugins":{"search":{"count":2}}}}"#.into(), "web_search", 2),
         (OpenaiChat, r#"{"choices":[],"usage":{"connectors":{"web_search":2},"connector_tokens":0}}"#.into(), "web_search", 2),
-        (OpenaiChat, r#"{"choices":[],"usage":{"connectors":{"code_interpreter":2}}}"#.into(), "code_interpreter", 2),
         (OpenaiChat, r#"{"choices":[],"usage":{"prompt_tokens_details":{"web_search_requests":2,"audio_tokens":null}}}"#.into(), "web_search", 2),
         (
             BedrockConverse,
@@ -105,6 +104,23 @@ fn calls_are_counted_by_usage_items_and_blocks() {
     ] {
         let tools = taken(meter, r#","stream":true"#, &answer).tools;
         assert!(tools.contains(&(tool.to_owned(), calls)), "{meter:?}: {tools:?} for {answer:.200}");
+    }
+}
+
+#[test]
+fn calls_are_counted_where_services_list_what_they_have_run() {
+    let executed = |output: &str| {
+        let tool = |kind: &str| format!(r#"{{"index":0,"type":"{kind}","arguments":"{{}}","output":"{output}"}}"#);
+        let all = [tool("search"), tool("python"), tool("search")].join(",");
+        format!(r#"{{"choices":[{{"message":{{"content":"a","executed_tools":[{all}]}}}}]}}"#)
+    };
+    for (answer, tool) in [
+        (executed(""), "web_search"),
+        (executed(&"x".repeat(1 << 20)), "web_search"),
+        (r#"{"choices":[],"usage":{"connectors":{"code_interpreter":2}}}"#.into(), "code_interpreter"),
+    ] {
+        let tools = taken(Meter::OpenaiChat, "", &answer).tools;
+        assert_eq!(tools, [(tool.to_owned(), 2)], "{answer:.200}");
     }
 }
 
