@@ -52,6 +52,20 @@ fn a_refusal_before_a_word_is_free() {
 }
 
 #[test]
+fn what_a_stream_states_at_its_begin_is_no_word_of_a_refusal() {
+    let refused = |output: u64| {
+        let begin =
+            r#"{"type":"message_start","message":{"model":"m1","usage":{"input_tokens":100,"output_tokens":1}}}"#;
+        let end = format!(
+            r#"{{"type":"message_delta","delta":{{"stop_reason":"refusal"}},"usage":{{"output_tokens":{output}}}}}"#
+        );
+        taken(AnthropicMessages, "", &format!("data: {begin}\n\ndata: {end}\n\n"))
+    };
+    assert!(refused(0).failed);
+    assert_eq!((refused(7).failed, refused(7).usage.output_tokens), (false, 7));
+}
+
+#[test]
 fn searches_that_are_stated_are_those_that_are_billed() {
     let messages = |stated: &str| {
         format!(

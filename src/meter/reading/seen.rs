@@ -4,6 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::super::{
     bound::Bound,
+    count::Count,
     counts::{CALLS, Counts, Stated},
     delivered::{self, FEW_TOKENS},
     events::{self, Cut},
@@ -253,7 +254,9 @@ impl Seen {
         self.came.content |= statement.says == Says::Answer;
         self.came.error |= statement.says == Says::Error;
         let of_choices = self.with_choices(statement.of_choices);
-        self.stated = counts.follow(statement.stated.or(of_choices), self.stated);
+        // What a stream states of its output at its begin is no word of a refusal.
+        let output = if statement.is_refusal { Count::Absent } else { self.stated.output };
+        self.stated = counts.follow(statement.stated.or(of_choices), Stated { output, ..self.stated });
         self.aside = statement.aside.or(self.aside);
         self.has_parts |= statement.written_tokens > 0;
         self.write(statement.written_tokens);
@@ -310,12 +313,6 @@ impl Seen {
         if self.stated.says_nothing() && !self.aside.says_nothing() {
             (self.stated, self.is_final) = (self.aside, true);
         }
-    }
-
-    /// Whether an error came in place of an answer. What a stream has stated at its begin was not yet taken then.
-    pub fn is_error(&self) -> bool {
-        let is_said = self.written_tokens > 0 || !self.shown.is_none() || self.foreign() > 0;
-        self.came.error && !is_said && (self.stated.says_nothing() || !self.is_final)
     }
 
     /// Whether the answer states a call, as a rerank of nothing does that is billed by the call.

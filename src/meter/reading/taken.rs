@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{
     super::{bound::Bound, counts::CALLS, format::About, tools},
     Reading, believed,
+    seen::Seen,
 };
 use crate::domain::usage::{Extras, Usage};
 
@@ -88,7 +89,7 @@ impl Reading {
         };
         let is_unsaid = seen.foreign() == 0 && seen.stated.says_nothing();
         let is_empty = (is_over || seen.came.is_page()) && !seen.came.content && is_unsaid && !states_calls;
-        let is_error = seen.is_error();
+        let is_error = is_error(&seen);
         let are_calls_sane = believed::is_sane(calls, bound.units);
         let are_sane = believed::calls(&bound, &mut tools) && are_calls_sane;
         let (of_others, are_others_sane) = believed::of_others(&bound, &seen.of_others);
@@ -117,6 +118,12 @@ impl Reading {
         };
         if is_refused { taken.refused() } else { taken }
     }
+}
+
+/// Whether an error came in place of an answer. What a stream has stated at its begin was not yet taken then.
+fn is_error(seen: &Seen) -> bool {
+    let is_said = seen.written_tokens > 0 || !seen.shown.is_none() || seen.foreign() > 0;
+    seen.came.error && !is_said && (seen.stated.says_nothing() || !seen.is_final)
 }
 
 /// The calls of tools under the names that the request has for these, by which they are priced.
