@@ -37,7 +37,7 @@ pub(super) fn by_tools() -> Vec<Case> {
 /// C8: an error before a word costs nothing, though the begin of the stream has stated the prompt, or a gateway has said what
 /// its guards found in it.
 pub(super) fn failed() -> Vec<Case> {
-    use Meter::{AnthropicMessages, OpenaiChat};
+    use Meter::{AnthropicMessages, GeminiGenerate, OpenaiChat, OpenaiEmbeddings};
     let guards = format!(
         r#"{{"hook_results":{{"before_request_hooks":[{{"verdict":true,"id":"g","checks":[{{"data":{{"explanation":"{}"}}}}]}}]}}}}"#,
         "word ".repeat(40)
@@ -53,6 +53,24 @@ pub(super) fn failed() -> Vec<Case> {
         stream("an error behind the begin", AnthropicMessages, &[begin, error], [0; 4], 0),
         stream("an error behind an empty block", AnthropicMessages, &[begin, block, error], [0; 4], 0),
         stream("an error behind what guards say", OpenaiChat, &[&guards, no], [0; 4], 0),
+        stream(
+            "an error behind the prompt of Gemini",
+            GeminiGenerate,
+            &[
+                r#"{"candidates":[{"content":{"parts":[]}}],"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9}}"#,
+                no,
+            ],
+            [0; 4],
+            0,
+        ),
+        answer(
+            r#"{"error":{"message":"no"},"usage":{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9}}"#,
+            whole("an error beside its prompt", OpenaiChat, "", [0; 4], 0),
+        ),
+        answer(
+            r#"{"data":[{"embedding":[0.1]}],"errors":["no"],"usage":{"prompt_tokens":9}}"#,
+            whole("an error beside vectors", OpenaiEmbeddings, "", [9, 0, 0, 0], 9_000_000),
+        ),
         estimated(stream("what guards say is no answer", OpenaiChat, &[&guards, said, said], [12, 0, 0, 2], 0)),
         estimated(stream(
             "an error behind words",

@@ -89,7 +89,7 @@ impl Reading {
         };
         let is_unsaid = seen.foreign() == 0 && seen.stated.says_nothing();
         let is_empty = (is_over || seen.came.is_page()) && !seen.came.content && is_unsaid && !states_calls;
-        let is_error = is_error(&seen);
+        let is_error = is_error(&bound, &seen);
         let are_calls_sane = believed::is_sane(calls, bound.units);
         let are_sane = believed::calls(&bound, &mut tools) && are_calls_sane;
         let (of_others, are_others_sane) = believed::of_others(&bound, &seen.of_others);
@@ -120,10 +120,13 @@ impl Reading {
     }
 }
 
-/// Whether an error came in place of an answer. What a stream has stated at its begin was not yet taken then.
-fn is_error(seen: &Seen) -> bool {
+/// Whether an error came in place of an answer. The prompt that was stated was not yet taken then: of a model that writes,
+/// where nothing is stated of its output, or only at the begin of a stream.
+fn is_error(bound: &Bound, seen: &Seen) -> bool {
     let is_said = seen.written_tokens > 0 || !seen.shown.is_none() || seen.foreign() > 0;
-    seen.came.error && !is_said && (seen.stated.says_nothing() || !seen.is_final)
+    let has_output = seen.stated.output.plain() > 0 || seen.stated.reasoning.plain() > 0;
+    let is_begun = seen.is_final && (has_output || !bound.writes_text());
+    seen.came.error && !is_said && (seen.stated.says_nothing() || !is_begun)
 }
 
 /// The calls of tools under the names that the request has for these, by which they are priced.
