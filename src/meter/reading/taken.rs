@@ -129,7 +129,7 @@ fn is_error(bound: &Bound, seen: &Seen) -> bool {
     seen.came.error && !is_said && (seen.stated.says_nothing() || !is_begun)
 }
 
-/// The calls of tools under the names that the request has for these, by which they are priced.
+/// The calls of tools that the provider ran, under the names that the request has for these, by which they are priced.
 fn as_asked(bound: &Bound, mut called: Vec<(String, u64)>) -> Vec<(String, u64)> {
     for (name, _) in &mut called {
         let held = || bound.tools.iter().map(|(held, _)| held);
@@ -139,6 +139,8 @@ fn as_asked(bound: &Bound, mut called: Vec<(String, u64)>) -> Vec<(String, u64)>
             name.clone_from(held);
         }
     }
+    let is_held = |name: &String| bound.tools.iter().any(|(held, _)| held == name);
+    called.retain(|(name, _)| is_held(name) || !bound.format.content.tools.contains(&name.as_str()));
     called
 }
 

@@ -168,6 +168,17 @@ fn calls_are_counted_under_the_name_that_the_request_has_for_the_tool() {
 }
 
 #[test]
+fn calls_of_tools_that_the_client_runs_are_none_of_the_provider() {
+    let answer = r#"{"output":[{"type":"shell_call"},{"type":"function_call"},{"type":"computer_call"}]}"#;
+    for (members, calls) in [
+        (r#","tools":[{"type":"shell"},{"type":"computer"}]"#, vec![]),
+        (r#","tools":[{"type":"shell","environment":{"type":"container_auto"}}]"#, vec![("shell".to_owned(), 1)]),
+    ] {
+        assert_eq!(taken(Meter::OpenaiResponses, members, answer).tools, calls, "{members}");
+    }
+}
+
+#[test]
 fn calls_that_no_answer_can_have_are_not_believed() {
     let answer = |calls: &str| {
         format!(r#"{{"choices":[],"usage":{{"prompt_tokens":9,"completion_tokens":8,"num_search_queries":{calls}}}}}"#)
