@@ -79,6 +79,8 @@ pub(in super::super) const GEMINI_GENERATE: Format = Format {
         ("google_search", Path::of("candidates/*/grounding_metadata/image_search_queries"), Calls::EachText),
         ("url_context", Path::of("candidates/*/urlContextMetadata/urlMetadata"), Calls::Each),
         ("url_context", Path::of("candidates/*/url_context_metadata/url_metadata"), Calls::Each),
+        // Of Vertex: a prompt that is grounded in the caller's own data, however often that was asked.
+        ("retrieval", Path::of("candidates/*/groundingMetadata/retrievalQueries"), Calls::OnceOf("retrieval")),
         // A prompt that maps have grounded is billed, whatever it found in them.
         ("google_maps", Path::of("candidates/*/groundingMetadata/groundingChunks/*/maps"), Calls::OnceOf("maps")),
         ("google_maps", Path::of("candidates/*/grounding_metadata/grounding_chunks/*/maps"), Calls::OnceOf("maps")),

@@ -122,6 +122,8 @@ fn calls_are_counted_where_services_list_what_they_have_run() {
         let tools = taken(Meter::OpenaiChat, "", &answer).tools;
         assert_eq!(tools, [(tool.to_owned(), 2)], "{answer:.200}");
     }
+    let grounded = r#"{"candidates":[{"groundingMetadata":{"retrievalQueries":["a","b"]}}]}"#;
+    assert_eq!(taken(Meter::GeminiGenerate, "", grounded).tools, [("retrieval".to_owned(), 1)]);
 }
 
 #[test]
