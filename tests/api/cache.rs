@@ -78,7 +78,7 @@ pub(super) fn status(answer: &Answer) -> &str {
 type Lines = &'static [(&'static str, &'static str)];
 
 /// What an upstream says of its answer, what a second request says after so many seconds, and what that is told.
-const CASES: [(Lines, u64, Lines, &str); 34] = [
+const CASES: [(Lines, u64, Lines, &str); 37] = [
     // First, because it is in the time at which the clock begins.
     (
         &[("expires", "Tue, 14 Nov 2023 22:15:20 GMT"), ("date", "Tue, 14 Nov 2023 22:13:20 GMT")],
@@ -98,9 +98,12 @@ const CASES: [(Lines, u64, Lines, &str); 34] = [
     (&[("cache-control", "no-store")], 0, &[], "fwd=miss; stored"),
     (&[("cache-control", "No-Store, max-age=60")], 0, &[], "fwd=miss; stored"),
     (&[("cache-control", "private, max-age=60")], 0, &[], "fwd=miss; stored"),
+    (&[("cache-control", "private; max-age=60")], 0, &[], "fwd=miss; stored"),
+    (&[("cache-control", "no-cache no-store")], 0, &[], "fwd=miss; stored"),
     (&[("cache-control", "public, max-age=60"), ("set-cookie", "a=1")], 0, &[], "fwd=miss; stored"),
     (&[("vary", "*")], 0, &[], "fwd=miss; stored"),
     (&[("vary", "X-Forwarded-For")], 0, &[], "fwd=miss; stored"),
+    (&[("vary", "Accept; Cookie")], 0, &[], "fwd=miss; stored"),
     (&[("content-type", "text/event-stream")], 0, &[], "fwd=miss; stored"),
     (&[("vary", "Accept")], 0, &[], "hit; ttl=60"),
     (&[("vary", "Accept")], 0, &[("accept", "text/plain")], "fwd=vary-miss; stored"),

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::fields::{elements, joined, lower_elements};
+use super::fields::{is_token, joined, lower_elements, parted};
 
 /// The most seconds that are counted (RFC 9111 §1.2.2).
 const MAX_S: u64 = 1 << 31;
@@ -17,7 +17,7 @@ impl Directives {
             let pragma = lower_elements(headers, "pragma").into_iter().filter(|element| element == "no-cache");
             return Self(pragma.map(|name| (name, None)).collect());
         };
-        Self(elements(&list).into_iter().map(directive).collect())
+        Self(read(&list))
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -35,11 +35,24 @@ impl Directives {
     }
 }
 
-fn directive(element: &str) -> (String, Option<String>) {
-    let (name, value) = element.split_once('=').map_or((element, None), |(name, value)| (name, Some(value)));
-    // A blank beside the sign is not in the grammar: what is stated then is not known.
-    let value = if name.ends_with(char::is_whitespace) { Some("") } else { value };
-    (name.trim().to_ascii_lowercase(), value.map(str::to_owned))
+/// What a name counts as that cannot be read: the strictest of all.
+const UNREADABLE: &str = "no-store";
+
+/// The directives of a list. Commas stand between them, and by mistake semicolons or blanks: `private; max-age=60` is two directives, not
+/// one that nobody knows.
+fn read(list: &str) -> Vec<(String, Option<String>)> {
+    let words = parted(list, |character| matches!(character, ',' | ';') || character.is_whitespace());
+    let mut words = words.into_iter().peekable();
+    let mut directives = vec![];
+    while let Some(word) = words.next() {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        // A blank beside the sign is not in the grammar: what is stated then is not known.
+        let is_cut = value.is_none() && words.peek().is_some_and(|next| next.starts_with('='));
+        let value = if is_cut { Some("") } else { value };
+        let name = if is_token(name) { name.to_ascii_lowercase() } else { UNREADABLE.to_owned() };
+        directives.push((name, value.map(str::to_owned)));
+    }
+    directives
 }
 
 /// `delta-seconds`, also as a quoted string (RFC 9111 §5.2).
@@ -118,6 +131,10 @@ mod tests {
             (vec!["max-age"], Some(0)),
             (vec!["max-age="], Some(0)),
             (vec!["maxage=5"], None),
+            (vec!["public max-age=5"], Some(5)),
+            (vec!["private; max-age=5"], Some(5)),
+            (vec!["max-age=5; public"], Some(5)),
+            (vec!["extension=\"a; max-age=9 b\""], None),
             (vec![], None),
         ] {
             assert_eq!(directives(&lines).seconds("max-age"), expected, "{lines:?}");
@@ -128,6 +145,18 @@ mod tests {
     fn a_directive_is_known_in_any_case_on_any_line_and_with_a_value() {
         for line in ["no-store", "No-Store", "max-age=1, NO-STORE", "no-store=\"x, y\"", "x=\"unclosed, no-store"] {
             assert!(directives(&["public", line]).has("no-store"), "{line}");
+        }
+        for line in [
+            "no-store; max-age=9",
+            "no-cache;no-store",
+            "max-age=9; no-store",
+            "public no-store",
+            "max-age=9\tno-store",
+        ] {
+            assert!(directives(&[line]).has("no-store"), "{line}: not parted by commas");
+        }
+        for line in ["\"no-store\"", "=no-store", "\"private, max-age=9\"", "max-age=9, {}"] {
+            assert!(directives(&[line]).has("no-store"), "{line}: a name that cannot be read");
         }
         assert!(!directives(&["x=\"no-store\""]).has("no-store"));
     }

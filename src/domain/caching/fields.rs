@@ -14,19 +14,24 @@ pub(super) fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
 /// The elements of a list. A comma within a quoted string parts nothing; but a quote that is never closed hides nothing
 /// either.
 pub(super) fn elements(list: &str) -> Vec<&str> {
+    parted(list, |character| character == ',')
+}
+
+/// What stands between these separators, as [`elements`] between commas.
+pub(super) fn parted(list: &str, is_separator: impl Fn(char) -> bool) -> Vec<&str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let parts = |character: char| {
         match character {
             _ if is_escaped => is_escaped = false,
             '\\' if is_quoted => is_escaped = true,
             '"' => is_quoted = !is_quoted,
-            ',' => return !is_quoted,
+            separator if is_separator(separator) => return !is_quoted,
             _ => {}
         }
         false
     };
     let parted: Vec<&str> = list.split(parts).collect();
-    let parted = if is_quoted { list.split(',').collect() } else { parted };
+    let parted = if is_quoted { list.split(is_separator).collect() } else { parted };
     parted.into_iter().map(str::trim).filter(|element| !element.is_empty()).collect()
 }
 
@@ -34,6 +39,12 @@ pub(super) fn elements(list: &str) -> Vec<&str> {
 pub(super) fn lower_elements(headers: &HeaderMap, name: &str) -> Vec<String> {
     let list = joined(headers, name).unwrap_or_default();
     elements(&list).into_iter().map(str::to_ascii_lowercase).collect()
+}
+
+/// Whether a text is a token (RFC 9110 §5.6.2), as the names of fields and of directives are.
+pub(super) fn is_token(text: &str) -> bool {
+    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_tchar)
 }
 
 /// An HTTP date (RFC 9110 §5.6.7) in seconds since the Unix epoch. Its words are read in any case.

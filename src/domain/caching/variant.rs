@@ -5,7 +5,7 @@ use http::{
     header::{ACCEPT_ENCODING, CONTENT_ENCODING},
 };
 
-use super::fields::{elements, lower_elements};
+use super::fields::{elements, is_token, lower_elements};
 
 /// The most fields that an answer may vary by.
 const MAX_FIELDS: usize = 16;
@@ -27,13 +27,15 @@ impl Vary {
         Self::named(lower_elements(answer, "vary").into_iter().chain(coding).collect())
     }
 
-    /// By these fields; `None` where they select no answer for another request.
+    /// By these fields; `None` where they select no answer for another request, or one is no name of a field, so that it is not known by
+    /// what they select.
     #[must_use]
     pub fn named(mut names: Vec<String>) -> Option<Self> {
         names.sort_unstable();
         names.dedup();
         let is_for_one_call = |name: &String| {
             name == "*"
+                || !is_token(name)
                 || MADE_FOR_EACH_CALL.contains(&name.as_str())
                 || MADE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         };
@@ -86,6 +88,10 @@ mod tests {
             (vec!["X-Tollgate-User"], None),
             (vec!["x-request-id"], None),
             (vec!["x-real-ip"], None),
+            (vec!["Accept; Cookie"], None),
+            (vec!["Accept Cookie"], None),
+            (vec!["\"Accept\""], None),
+            (vec!["*;"], None),
         ] {
             let found = Vary::of(&headers("vary", &vary));
             assert_eq!(found.map(|vary| vary.0), expected.map(|names| names.into_iter().map(str::to_owned).collect()));
