@@ -59,7 +59,8 @@ impl Redis {
         let has_authorities = !self.ca_file.as_os_str().is_empty();
         let by_name = "is for one server; for a cluster or sentinels let SSL_CERT_FILE name the file";
         rule(is_plain || !has_authorities, "redis.ca_file", by_name)?;
-        let is_tls = self.url.is_empty() || self.url.starts_with("rediss://");
+        let scheme = self.url.split("://").next().unwrap_or_default().to_ascii_lowercase();
+        let is_tls = matches!(&*scheme, "" | "rediss" | "valkeys");
         rule(is_tls || !has_authorities, "redis.ca_file", "is of use with a rediss:// URL only")
     }
 }
@@ -91,7 +92,9 @@ mod tests {
         assert_eq!(with("", &[]), Ok(()));
         assert_eq!(with("redis://h", &[cluster]), Ok(()));
         assert_eq!(with("redis://h", &[nodes]), Ok(()));
-        assert_eq!(with("rediss://h", &[ca]), Ok(()));
+        for url in ["rediss://h", "REDISS://h", "valkeys://h"] {
+            assert_eq!(with(url, &[ca]), Ok(()), "{url}");
+        }
         for (url, changed, key) in [
             ("redis://h", vec![ca], "redis.ca_file"),
             ("rediss://h", vec![ca, cluster], "redis.ca_file"),

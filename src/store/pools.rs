@@ -159,7 +159,7 @@ impl Connections {
         Self { idle, in_use: size.saturating_sub(idle), waiting }
     }
 
-    const fn and(self, Self { idle, in_use, waiting }: Self) -> Self {
+    pub(super) const fn and(self, Self { idle, in_use, waiting }: Self) -> Self {
         Self {
             idle: self.idle.saturating_add(idle),
             in_use: self.in_use.saturating_add(in_use),

@@ -9,7 +9,7 @@ mod way;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use deadpool_redis::redis::{self, RedisResult};
+use deadpool_redis::redis::{self, ErrorKind, RedisError, RedisResult, ServerErrorKind};
 
 pub use self::way::Way;
 use self::way::{Link, Pools};
@@ -19,6 +19,9 @@ use crate::telemetry::{DatabaseCall, Parents, Target};
 
 /// The longest time of one operation, from asking for a connection to the answer.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Where something is written to see whether Redis takes it: with a command of the scripts, which a user of Redis may do who may use these.
+const TAKEN: &str = "tollgate:taken";
 
 /// The longest time of each step to a connection; [`OPERATION_TIMEOUT`] bounds them all together.
 #[derive(Debug, Clone, Copy)]
@@ -80,13 +83,14 @@ impl Redis {
         self.pools.connections()
     }
 
-    /// Asks Redis for an answer.
+    /// Asks Redis to take something: one that answers and takes no writes, such as a replica or one without memory, is of no use.
     ///
     /// # Errors
-    /// `Unavailable` if there is none within [`OPERATION_TIMEOUT`].
+    /// `Unavailable` if it is not taken within [`OPERATION_TIMEOUT`].
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.perform(command("PING"), async |mut connection| redis::cmd("PING").query_async(&mut connection).await)
-            .await
+        let mut add = redis::cmd("ZADD");
+        add.arg(TAKEN).arg(0).arg("1");
+        self.perform(command("ZADD"), async move |mut connection| add.query_async(&mut connection).await).await
     }
 
     /// The `maxmemory-policy` under which this Redis may evict keys that are in use; `None` if it evicts nothing.
@@ -106,13 +110,25 @@ impl Redis {
         Doing: Future<Output = RedisResult<T>> + Send,
     {
         let pools = self.pools.clone();
-        let work = async move { work(pools.get().await?).await.map_err(|error| StoreError::unavailable(&error)) };
+        let work = async move {
+            let done = work(pools.get().await?).await;
+            if done.as_ref().is_err_and(is_of_replica) {
+                pools.close_idle();
+            }
+            done.map_err(|error| StoreError::unavailable(&error))
+        };
         // To connect takes 14 kB of state, which every call that may ask Redis would carry.
         let spans = Parents::current().call(&call);
         let done = self.threads.run(Box::pin(within(OPERATION_TIMEOUT, work))).await;
         spans.end(done.as_ref().err().and_then(StoreError::failure));
         done
     }
+}
+
+/// Whether a server says so that is a replica. It was the master when the connection was opened, and the address may lead to
+/// another one by now.
+fn is_of_replica(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
 }
 
 /// A command of this name.

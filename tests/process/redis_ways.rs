@@ -1,14 +1,17 @@
 //! The ways to Redis: by TLS, to a cluster, and to the master that a sentinel names.
 
-use std::time::Duration;
+use std::{io::Read, net::TcpListener, time::Duration};
 
 use tempfile::TempDir;
 use tollgate::{
     domain::lease::{Ask, HolderId, Kind, Terms},
-    store::redis::{
-        Redis, Timeouts, Way,
-        cache::{Age, Keeping},
-        leases::{Exchanged, PriorUse},
+    store::{
+        StoreError,
+        redis::{
+            Redis, Timeouts, Way,
+            cache::{Age, Keeping},
+            leases::{Exchanged, PriorUse},
+        },
     },
 };
 
@@ -134,4 +137,65 @@ fn the_master_is_the_one_that_a_sentinel_names() {
         sentinel.address
     );
     is_ready(Home::new().config(&text));
+}
+
+#[test]
+fn a_sentinel_that_has_no_answer_is_passed_over() {
+    let master = RedisServer::start();
+    let sentinel = master.sentinel("tollgate");
+    // It takes connections and says nothing, as a machine does that is gone.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nodes = [silent.local_addr().unwrap(), sentinel.address].map(|address| address.to_string()).to_vec();
+    serves("redis://nowhere.invalid", &Way::Sentinels { master: "tollgate".into(), nodes });
+}
+
+#[test]
+fn sentinels_are_spoken_to_by_tls_whatever_the_word_for_it_in_the_url() {
+    for url in ["rediss://nowhere.invalid", "REDISS://nowhere.invalid", "valkeys://nowhere.invalid"] {
+        let sentinel = TcpListener::bind("127.0.0.1:0").unwrap();
+        let nodes = vec![sentinel.local_addr().unwrap().to_string()];
+        let redis = Redis::connect(url, &Way::Sentinels { master: "m".into(), nodes }, Timeouts::default()).unwrap();
+        let first_byte = std::thread::spawn(move || {
+            sentinel.incoming().find_map(|connection| {
+                let mut byte = [0];
+                connection.unwrap().read_exact(&mut byte).ok().map(|()| byte[0])
+            })
+        });
+        eventually("the sentinel is asked", || {
+            block_on(redis.ping()).unwrap_err();
+            first_byte.is_finished().then_some(())
+        });
+        // The begin of a handshake.
+        assert_eq!(first_byte.join().unwrap(), Some(0x16), "{url}");
+    }
+}
+
+#[test]
+fn a_connection_to_what_has_become_a_replica_is_closed() {
+    let server = RedisServer::start();
+    let redis = Redis::connect(&server.url(), &Way::Server, Timeouts::default()).unwrap();
+    let takes = || block_on(redis.ping());
+    eventually("Redis takes something", || takes().is_ok().then_some(()));
+    assert!(redis.connections().idle > 0);
+    // As a failover leaves the old master, while its name leads to the new one.
+    server.tell("REPLICAOF 127.0.0.1 1");
+    let refusal = |error: StoreError| error.to_string().contains("read only replica").then_some(());
+    eventually("it takes nothing any more", || takes().err().and_then(refusal));
+    assert_eq!(redis.connections().idle, 0);
+    server.tell("REPLICAOF NO ONE");
+    eventually("it takes something again", || takes().is_ok().then_some(()));
+}
+
+#[test]
+fn a_redis_that_answers_and_takes_nothing_is_away() {
+    let server = RedisServer::start();
+    let home = Home::new().config(&format!("[redis]\nurl = \"{}\"\n", server.url()));
+    let gateway = home.start();
+    for (max_bytes, state) in [("0", "ok"), ("1", "unavailable"), ("0", "ok")] {
+        server.tell(&format!("CONFIG SET maxmemory {max_bytes}"));
+        eventually(state, || {
+            let ready = gateway.send("GET /readyz HTTP/1.1\r\nhost: gateway.test\r\n\r\n");
+            (ready.json()["dependencies"]["redis"] == state).then_some(())
+        });
+    }
 }

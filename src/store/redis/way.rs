@@ -1,13 +1,22 @@
 //! The ways to Redis: one server, the master that sentinels name, or a cluster. TLS is by `rediss://`.
 
-use std::{collections::HashMap, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use deadpool_redis::{
-    Connection, Manager, Pool, Runtime,
+    Connection, Manager, Pool, Runtime, Status,
     cluster::{self, ClusterConnection},
     redis::{
-        self, AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline,
-        RedisFuture, RedisResult, TlsCertificates, Value, aio::ConnectionLike,
+        self, AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, IntoConnectionInfo,
+        Pipeline, RedisFuture, RedisResult, TlsCertificates, Value, aio::ConnectionLike,
     },
     sentinel::{self, SentinelNodeConnectionInfo, SentinelServerType, TlsMode},
 };
@@ -38,7 +47,14 @@ pub enum Way {
 pub(super) enum Pools {
     Server(Pool),
     Cluster(cluster::Pool),
-    Master(sentinel::Pool),
+    Master(Arc<Masters>),
+}
+
+/// Connections to the master, by the sentinel that says where it is: so none is waited for that has not answered the last time.
+pub(super) struct Masters {
+    pools: Vec<sentinel::Pool>,
+    /// The sentinel whose turn it is, and how often one has failed before.
+    turn: AtomicUsize,
 }
 
 /// A connection.
@@ -76,8 +92,9 @@ impl Pools {
                 Ok(Self::Cluster(pool!(cluster::Pool, manager, timeouts)?))
             }
             Way::Sentinels { master, nodes } => {
-                let manager = master_of(master, nodes, &address, url.starts_with("rediss:"))?;
-                Ok(Self::Master(pool!(sentinel::Pool, manager, timeouts)?))
+                let pool = |node: &String| pool!(sentinel::Pool, master_of(master, node, &address)?, timeouts);
+                let pools = nodes.iter().map(pool).collect::<Result<_, _>>()?;
+                Ok(Self::Master(Arc::new(Masters { pools, turn: AtomicUsize::new(0) })))
             }
         }
     }
@@ -91,18 +108,49 @@ impl Pools {
         match self {
             Self::Server(pool) => pool.get().await.map(Link::Server).map_err(|error| StoreError::unavailable(&error)),
             Self::Cluster(pool) => pool.get().await.map(Link::Cluster).map_err(|error| StoreError::unavailable(&error)),
-            Self::Master(pool) => pool.get().await.map(Link::Master).map_err(|error| StoreError::unavailable(&error)),
+            Self::Master(masters) => masters.get().await.map(Link::Master),
+        }
+    }
+
+    /// Closes the connections that nobody uses.
+    pub fn close_idle(&self) {
+        match self {
+            Self::Server(pool) => drop(pool.retain(|_, _| false)),
+            Self::Cluster(pool) => drop(pool.retain(|_, _| false)),
+            Self::Master(masters) => {
+                for pool in &masters.pools {
+                    drop(pool.retain(|_, _| false));
+                }
+            }
         }
     }
 
     /// What the connections do.
     pub fn connections(&self) -> Connections {
-        let status = match self {
-            Self::Server(pool) => pool.status(),
-            Self::Cluster(pool) => pool.status(),
-            Self::Master(pool) => pool.status(),
-        };
-        Connections::of(status.size, status.available, status.waiting)
+        let of = |status: Status| Connections::of(status.size, status.available, status.waiting);
+        match self {
+            Self::Server(pool) => of(pool.status()),
+            Self::Cluster(pool) => of(pool.status()),
+            Self::Master(masters) => {
+                masters.pools.iter().map(|pool| of(pool.status())).fold(Connections::default(), Connections::and)
+            }
+        }
+    }
+}
+
+impl Masters {
+    /// A connection to the master that the sentinel names whose turn it is. If there is none, the next sentinel is asked the next time:
+    /// one that has no answer takes all the time that there is.
+    async fn get(&self) -> Result<sentinel::Connection, StoreError> {
+        let turn = self.turn.load(Ordering::Relaxed);
+        let pool = turn.checked_rem(self.pools.len()).and_then(|place| self.pools.get(place));
+        let pool = pool.ok_or_else(|| StoreError::Invalid("no sentinel is named".into()))?;
+        pool.get().await.map_err(|error| {
+            // Many may find that out at the same time.
+            let next = turn.wrapping_add(1);
+            self.turn.compare_exchange(turn, next, Ordering::Relaxed, Ordering::Relaxed).ok();
+            StoreError::unavailable(&error)
+        })
     }
 }
 
@@ -125,18 +173,15 @@ fn trusting(address: ConnectionInfo, file: &PathBuf) -> Result<ConnectionInfo, S
     client.map(|client| client.get_connection_info().clone()).map_err(|_| unusable("are no certificates".into()))
 }
 
-fn master_of(
-    master: &str,
-    nodes: &[String],
-    address: &ConnectionInfo,
-    is_tls: bool,
-) -> Result<sentinel::Manager, StoreError> {
+/// The master of that name, as one sentinel says. Both are spoken to as the URL says, which has several words for TLS.
+fn master_of(master: &str, node: &str, address: &ConnectionInfo) -> Result<sentinel::Manager, StoreError> {
+    let is_tls = matches!(address.addr(), ConnectionAddr::TcpTls { .. });
     let scheme = if is_tls { "rediss" } else { "redis" };
-    let nodes = nodes.iter().map(|node| format!("{scheme}://{node}")).collect();
     let of_master = SentinelNodeConnectionInfo {
         tls_mode: is_tls.then_some(TlsMode::Secure),
         redis_connection_info: Some(address.redis_settings().clone().into()),
     };
+    let nodes = vec![format!("{scheme}://{node}")];
     sentinel::Manager::new(nodes, master.to_owned(), Some(of_master), SentinelServerType::Master)
         .map_err(|_| StoreError::Invalid("expected host:port of each sentinel".into()))
 }
