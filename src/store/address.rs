@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use tokio_postgres::{
     Config,
-    config::{Host, SslMode},
+    config::{Host, SslMode, TargetSessionAttrs},
 };
 
 use super::StoreError;
@@ -67,28 +67,60 @@ fn sqlite(path: &str) -> Result<Address, StoreError> {
 fn postgres(url: &str) -> Result<Address, StoreError> {
     let (plain_url, mode) = take_sslmode(url);
     // The parser's own words could repeat a piece of a password that has a `?` or an `@` in it.
-    let Ok(mut config) = plain_url.parse::<Config>() else {
-        return invalid(
-            "expected postgres://user:password@host:port/database?options, with the password percent-encoded",
-        );
-    };
+    let Ok(mut config) = plain_url.parse::<Config>() else { return invalid(&not_understood(&plain_url)) };
     if config.get_user().is_none() || config.get_hosts().is_empty() {
         return invalid("postgres:// needs a user and a host");
     }
     config.ssl_mode(ssl_mode(mode, &config)?);
+    if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
+        // Of several servers one is the primary. A standby takes no writes, and what is read there may be of earlier.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
     Ok(Address::Postgres(Box::new(config)))
 }
 
-/// Cuts `sslmode` out of the query of a URL: the parser does not know all its values.
-fn take_sslmode(url: &str) -> (String, Option<&str>) {
+/// Options of libpq, and of URLs that were written for other programs, that mean nothing here, and what to do instead.
+const UNKNOWN_OPTIONS: [(&str, &str); 8] = [
+    ("sslrootcert", "let SSL_CERT_FILE name the authorities that vouch for the server"),
+    ("sslcert", "the gateway shows no certificate of its own"),
+    ("sslkey", "the gateway shows no certificate of its own"),
+    ("gssencmode", "connections are encrypted by TLS only: leave it out"),
+    ("pgbouncer", "a pooler is noticed: leave it out"),
+    ("connection_limit", "store.pool_size says it: leave it out"),
+    ("schema", "write options=-c%20search_path%3Dname"),
+    ("service", "write the host, the port, the user and the database"),
+];
+
+/// What is wrong with a URL that cannot be read, without a word of it that may be of a password.
+fn not_understood(url: &str) -> String {
+    let named = |name: &str| split(url).1.any(|option| option.split('=').next() == Some(name));
+    let unknown = UNKNOWN_OPTIONS.into_iter().find(|(name, _)| named(name));
+    match unknown {
+        Some((name, instead)) => format!("the option {name} is not known here: {instead}"),
+        None if named("target_session_attrs") => "target_session_attrs must be any, read-write or read-only".into(),
+        None => {
+            "expected postgres://user:password@host:port/database?options, with the password percent-encoded".into()
+        }
+    }
+}
+
+/// What stands before the query of a URL, and its options.
+fn split(url: &str) -> (&str, impl DoubleEndedIterator<Item = &str> + Clone) {
     let after_password = url.find('@').map_or(0, |at| at.saturating_add(1));
     let (base, query) = match url.get(after_password..).and_then(|rest| rest.find('?')) {
         Some(at) => url.split_at(after_password.saturating_add(at)),
         None => (url, ""),
     };
-    let options = || query.trim_start_matches('?').split('&').filter(|option| !option.is_empty());
-    let mode = options().filter_map(|option| option.strip_prefix("sslmode=")).next_back();
-    let others: Vec<_> = options().filter(|option| !option.starts_with("sslmode=")).collect();
+    (base, query.trim_start_matches('?').split('&').filter(|option| !option.is_empty()))
+}
+
+/// Cuts `sslmode` out of the query of a URL: the parser does not know all its values. Nor does it know `sslrootcert`, which may say what is
+/// so in any case: the authorities of the machine vouch for the server.
+fn take_sslmode(url: &str) -> (String, Option<&str>) {
+    let (base, options) = split(url);
+    let mode = options.clone().filter_map(|option| option.strip_prefix("sslmode=")).next_back();
+    let is_other = |option: &&str| !option.starts_with("sslmode=") && *option != "sslrootcert=system";
+    let others: Vec<_> = options.filter(is_other).collect();
     let separator = if others.is_empty() { "" } else { "?" };
     (format!("{base}{separator}{}", others.join("&")), mode)
 }
@@ -189,6 +221,34 @@ mod tests {
         ] {
             assert_eq!(config(url).get_ssl_mode(), mode, "{url}");
         }
+    }
+
+    #[test]
+    fn of_several_servers_the_one_that_takes_writes_is_the_store() {
+        for (url, attrs) in [
+            ("postgres://u:p@a/d", TargetSessionAttrs::Any),
+            ("postgres://u:p@a,b:5433/d", TargetSessionAttrs::ReadWrite),
+            ("postgres://u:p@a,b/d?target_session_attrs=any", TargetSessionAttrs::ReadWrite),
+            ("postgres://u:p@a/d?target_session_attrs=read-write", TargetSessionAttrs::ReadWrite),
+        ] {
+            assert_eq!(config(url).get_target_session_attrs(), attrs, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_option_that_means_nothing_here_is_named_with_what_to_do() {
+        for (options, reason) in [
+            ("sslmode=verify-full&sslrootcert=/etc/ca.pem", "the option sslrootcert is not known here"),
+            ("pgbouncer=true&connection_limit=1", "the option pgbouncer is not known here"),
+            ("target_session_attrs=primary", "target_session_attrs must be"),
+            ("sslmode=allow", "sslmode must be"),
+            ("nonsense=1", "expected postgres://"),
+        ] {
+            let Err(error) = Address::parse(&format!("postgres://u:p@h/d?{options}")) else { panic!("{options}") };
+            assert!(error.to_string().contains(reason), "{options}: {error}");
+        }
+        let config = config("postgres://u:p@h/d?sslmode=verify-full&sslrootcert=system");
+        assert_eq!(config.get_ssl_mode(), SslMode::Require);
     }
 
     #[test]

@@ -64,7 +64,10 @@ impl Connector {
     /// Fills in what the address leaves open. `Invalid` if encryption is asked for and this machine trusts no one.
     pub(super) fn new(mut config: Config, timeout: Duration) -> Result<Self, StoreError> {
         if config.get_connect_timeout().is_none() {
-            config.connect_timeout(timeout);
+            // Hosts are tried one after another: one that is gone must leave time for those behind it.
+            let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+            let each = u32::try_from(hosts).ok().and_then(|hosts| timeout.checked_div(hosts));
+            config.connect_timeout(each.unwrap_or(timeout));
         }
         if config.get_application_name().is_none() {
             config.application_name("tollgate");
@@ -155,9 +158,11 @@ fn bad(error: tokio_postgres::Error) -> ConnectionError {
     let refusal = error.as_db_error();
     let says = |words: &str| refusal.is_some_and(|refusal| refusal.message().contains(words));
     let is_full = error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) || says("no more connections allowed");
+    // In the words of `PgBouncer`, and in those of RDS Proxy.
+    let has_no_options = says("startup parameter") || says("command-line options");
     let prefix = match () {
         () if is_full => format!("{NO_ROOM}: "),
-        () if says("startup parameter") => format!("{NO_OPTIONS}: "),
+        () if has_no_options => format!("{NO_OPTIONS}: "),
         () => String::new(),
     };
     ConnectionError::BadConnection(format!("{prefix}{text}"))
@@ -173,4 +178,24 @@ fn client_config() -> Result<ClientConfig, StoreError> {
     let versions = builder.with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| StoreError::Other(error.to_string()))?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_gone_leaves_time_for_those_behind_it() {
+        for (url, timeout_s) in [
+            ("postgres://u@localhost/d", 6),
+            ("postgres://u@localhost,127.0.0.1/d", 3),
+            ("postgres://u@localhost,127.0.0.1,[::1]/d", 2),
+            ("postgres://u@localhost,127.0.0.1/d?connect_timeout=5", 5),
+        ] {
+            let mut config: Config = url.parse().unwrap();
+            config.ssl_mode(SslMode::Disable);
+            let connector = Connector::new(config, Duration::from_secs(6)).unwrap();
+            assert_eq!(connector.config.get_connect_timeout(), Some(&Duration::from_secs(timeout_s)), "{url}");
+        }
+    }
 }

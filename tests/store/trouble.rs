@@ -1,6 +1,11 @@
 //! Databases that are slow, locked, silent or gone, and addresses with secrets in them.
 
-use std::{net::TcpListener, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    sync::mpsc,
+    time::Duration,
+};
 
 use diesel::connection::SimpleConnection;
 use futures_util::FutureExt;
@@ -52,6 +57,42 @@ fn a_postgresql_that_is_not_there_is_unavailable_in_time() {
     }
     let migrated = migrations::run("postgres://u:hunter2@127.0.0.1:1/d");
     assert!(is_unavailable(&migrated) && !format!("{migrated:?}").contains("hunter2"), "{migrated:?}");
+}
+
+/// A server that refuses every connection with these words, and what each connection begins with.
+fn refusing(words: &str) -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://u:hunter2@{}/d?sslmode=disable", listener.local_addr().unwrap());
+    let (sender, begun) = mpsc::channel();
+    let fields = format!("SFATAL\0VFATAL\0C0A000\0M{words}\0\0");
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let (mut connection, mut length) = (connection.unwrap(), [0; 4]);
+            connection.read_exact(&mut length).unwrap();
+            let mut startup = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap() - length.len()];
+            connection.read_exact(&mut startup).unwrap();
+            let length = u32::try_from(fields.len() + length.len()).unwrap().to_be_bytes();
+            connection.write_all(&[&b"E"[..], &length, fields.as_bytes()].concat()).unwrap();
+            if sender.send(String::from_utf8_lossy(&startup).into_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    (url, begun)
+}
+
+#[test]
+fn a_pooler_that_takes_no_options_is_connected_to_without_them() {
+    for words in [
+        "unsupported startup parameter in options: statement_timeout",
+        "Feature not supported: RDS Proxy currently doesn\u{2019}t support command-line options.",
+    ] {
+        let (url, begun) = refusing(words);
+        assert!(is_unavailable(&block_on(impatient(&url).ping())), "{words}");
+        let next = || begun.recv_timeout(SHORT).unwrap_or_else(|_| panic!("no connection: {words}"));
+        let (with, without) = (next(), next());
+        assert!(with.contains("statement_timeout") && !without.contains("statement_timeout"), "{with} {without}");
+    }
 }
 
 #[test]
