@@ -156,6 +156,8 @@ async fn a_hit_is_recorded_counted_and_free(store: &TestStore) {
     stage.get("/up", &[]).await.expect(200);
     let hit = stage.get("/up", &[]).await;
     assert_eq!((status(&hit), hit.header("x-content-type-options")), ("tollgate; hit; ttl=60", None));
+    // The upstream states none.
+    assert_eq!(hit.header("date"), Some("Tue, 14 Nov 2023 22:13:20 GMT"));
     assert!(hit.rate_limit("ratelimit", "per-user").starts_with("r="));
     let record = stage.gateway.record(hit.request_id()).await.unwrap();
     assert_eq!(record["upstream"], json!(null), "{record}");
@@ -247,7 +249,9 @@ async fn a_kept_answer_is_served_in_part_and_without_its_body(store: &TestStore)
     let part = stage.get("/up", &[("range", "bytes=0-1")]).await;
     assert_eq!((part.status, status(&part)), (206, "tollgate; fwd=miss"));
     assert!(stage.origin.calls()[0].contains("range: bytes=0-1"));
-    stage.origin.answers(whole("200 OK", &[("etag", "\"a\""), ("content-type", "text/plain")], "0123456789"));
+    let digests = [("content-digest", "sha-256=:whole:"), ("repr-digest", "sha-256=:whole:")];
+    let headers = [("etag", "\"a\""), ("content-type", "text/plain"), digests[0], digests[1]];
+    stage.origin.answers(whole("200 OK", &headers, "0123456789"));
     assert_eq!(status(&stage.get("/up", &[]).await), "tollgate; fwd=miss; stored");
     for (range, expected, body, content_range) in [
         ("bytes=0-1", 206, "01", Some("bytes 0-1/10")),
@@ -264,6 +268,9 @@ async fn a_kept_answer_is_served_in_part_and_without_its_body(store: &TestStore)
             "{range}"
         );
         assert!(status(&answer).starts_with("tollgate; hit"), "{range}");
+        // A part is not what the whole has a digest of.
+        let told = digests.map(|(name, _)| answer.header(name).is_some());
+        assert_eq!(told, [expected == 200, true], "{range}");
     }
     let head = stage.send("HEAD", "/up", &[]).await;
     assert_eq!((head.status, head.header("content-length"), head.text()), (200, Some("10"), ""));

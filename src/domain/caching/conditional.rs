@@ -20,6 +20,11 @@ const FOR_THE_UPSTREAM: [HeaderName; 2] = [IF_MATCH, IF_UNMODIFIED_SINCE];
 /// Fields by which a client asks for less than the whole.
 const FOR_LESS: [HeaderName; 4] = [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE, IF_RANGE];
 
+/// Digests of the content of a message, which another part, or none, of a body does not have (RFC 9530 §2). `Repr-Digest` is of the
+/// whole in any case.
+pub const OF_CONTENT: [HeaderName; 2] =
+    [HeaderName::from_static("content-digest"), HeaderName::from_static("content-md5")];
+
 /// Of a 304 these do not go into the answer that is kept: they describe a body that did not come (RFC 9111 §3.2), or to one
 /// client.
 const NOT_UPDATED: [HeaderName; 5] = [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, SET_COOKIE];
@@ -57,7 +62,7 @@ pub fn is_not_modified(request: &HeaderMap, kept: &Kept) -> bool {
 /// The headers of the 304 that tells a client so: without those of a body (RFC 9110 §15.4.5).
 #[must_use]
 pub fn not_modified_headers(mut headers: HeaderMap) -> HeaderMap {
-    for name in [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE] {
+    for name in [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE].into_iter().chain(OF_CONTENT) {
         headers.remove(name);
     }
     headers
@@ -94,7 +99,8 @@ pub fn updated(kept: &Kept, not_modified: &HeaderMap, times: Times, ttl_s: u32) 
     // A strong tag says that the bytes are the same, which a weak one of the kept answer does not: that one stays (RFC 9110 §8.8.1).
     // Upstreams that make tags weak where they compress do not do so in a 304.
     let is_stronger = |name: &HeaderName| *name == ETAG && is_weak(before.as_deref()) && !is_weak(now.as_deref());
-    let is_taken = |name: &&HeaderName| !NOT_UPDATED.contains(*name) && !is_stronger(name);
+    let is_of_body = |name: &HeaderName| NOT_UPDATED.contains(name) || OF_CONTENT.contains(name);
+    let is_taken = |name: &&HeaderName| !is_of_body(name) && !is_stronger(name);
     let names: Vec<&HeaderName> = not_modified.keys().filter(is_taken).collect();
     for name in names {
         headers.remove(name);
@@ -236,6 +242,7 @@ mod tests {
             ("new", "5"),
             ("content-length", "0"),
             ("content-type", "text/html"),
+            ("content-digest", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"),
             ("set-cookie", "a=1"),
         ]);
         let after = updated(&before, &told, TIMES, 0).unwrap();

@@ -1,8 +1,8 @@
 //! How header fields are read: lists over several lines, and dates.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 /// All lines of a field as one list (RFC 9110 §5.3); bytes that are no UTF-8 are replaced. `None` where there is no line.
 pub(super) fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -58,6 +58,16 @@ pub(super) fn date_s(text: &str) -> Option<i64> {
     i64::try_from(since.as_secs()).ok()
 }
 
+/// The seconds since the Unix epoch at which no HTTP date can be written any more, because a year has four digits.
+const YEAR_10000_S: u64 = 253_402_300_800;
+
+/// As [`date_s`] reads it. `None` before 1970.
+pub(super) fn date_at(ms: i64) -> Option<HeaderValue> {
+    let since = Duration::from_millis(u64::try_from(ms).ok()?);
+    let time = std::time::UNIX_EPOCH.checked_add(since).filter(|_| since.as_secs() < YEAR_10000_S)?;
+    HeaderValue::try_from(httpdate::fmt_http_date(time)).ok()
+}
+
 /// The date in a field that has one line.
 pub(super) fn date_of(headers: &HeaderMap, name: &str) -> Option<i64> {
     let mut lines = headers.get_all(name).iter();
@@ -85,6 +95,16 @@ mod tests {
             ("", vec![]),
         ] {
             assert_eq!(elements(list), expected, "{list}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_written_as_it_is_read() {
+        let written = |ms| date_at(ms).map(|date| date.to_str().unwrap().to_owned());
+        assert_eq!(written(784_111_777_999).as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+        assert_eq!(written(253_402_300_799_000).as_deref(), Some("Fri, 31 Dec 9999 23:59:59 GMT"));
+        for ms in [-1, i64::MIN, 253_402_300_800_000, i64::MAX] {
+            assert_eq!(written(ms), None, "{ms}");
         }
     }
 

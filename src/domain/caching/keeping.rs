@@ -25,8 +25,11 @@ pub fn may_keep(asking: Asking, caching: Caching, kept: &Kept) -> bool {
         && Vary::of(&kept.headers).is_some();
     let is_explicit =
         ["s-maxage", "max-age"].iter().any(|name| directives.has(name)) || kept.headers.contains_key("expires");
+    // What it takes to be kept is said where the status is (RFC 9111 §5.2.2.3).
+    let is_understood = !directives.has("must-understand") || has_known_meaning(kept.status);
     !asking.no_store
         && is_for_all
+        && is_understood
         && !is_stream(&kept.headers)
         && may_status(kept.status, is_explicit, asking.is_post, caching)
         && (kept.has_use() || (!asking.is_post && kept.has_validator()))
@@ -49,6 +52,11 @@ fn may_status(status: StatusCode, is_explicit: bool, is_post: bool, caching: Cac
         200..500 => is_explicit && !is_post,
         _ => false,
     }
+}
+
+/// Statuses of RFC 9110 §15 of which more than one request may be told.
+const fn has_known_meaning(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 200..=205 | 300..=305 | 307 | 308 | 404 | 405 | 409 | 410 | 414 | 422)
 }
 
 /// A stream is for whoever reads it as it comes.
@@ -105,6 +113,9 @@ mod tests {
             (201, vec![], false),
             (201, vec![(cc, "max-age=60")], true),
             (206, vec![(cc, "max-age=60")], false),
+            (299, vec![(cc, "max-age=60")], true),
+            (299, vec![(cc, "max-age=60, must-understand")], false),
+            (200, vec![(cc, "max-age=60, must-understand")], true),
             (301, vec![], true),
             (302, vec![], false),
             (302, vec![(cc, "max-age=60")], true),

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::{
     directives::Wishes,
+    fields::date_at,
     freshness::{Freshness, Times},
     status::Why,
 };
@@ -93,12 +94,18 @@ impl Kept {
         self.freshness.useful_until_ms().saturating_sub(now_ms).max(0)
     }
 
-    /// The headers as they are sent now: with the answer's age (RFC 9111 §5.1).
+    /// The headers as they are sent now: with the answer's age (RFC 9111 §5.1), and where its upstream has no clock, with the date at
+    /// which it came (RFC 9110 §6.6.1).
     #[must_use]
     pub fn headers_at(&self, now_ms: i64) -> HeaderMap {
         let mut headers = self.headers.clone();
         let age_s = self.freshness.age_ms(now_ms).max(0) / 1_000;
         headers.insert(http::header::AGE, HeaderValue::from(age_s));
+        if !headers.contains_key(http::header::DATE)
+            && let Some(date) = date_at(self.times.answered_ms)
+        {
+            headers.insert(http::header::DATE, date);
+        }
         headers
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE},
 };
 
 use super::wanted::{Kind, Wanted};
@@ -45,11 +45,15 @@ fn part(kept: &Kept, wanted: &Wanted, headers: &mut HeaderMap) -> (StatusCode, B
             (StatusCode::PARTIAL_CONTENT, kept.body.slice(range), told)
         }
         Part::None => {
-            headers.remove(CONTENT_TYPE);
+            for name in [CONTENT_ENCODING, CONTENT_TYPE] {
+                headers.remove(name);
+            }
             (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new(), format!("bytes */{length}"))
         }
     };
-    headers.remove(CONTENT_LENGTH);
+    for name in std::iter::once(CONTENT_LENGTH).chain(conditional::OF_CONTENT) {
+        headers.remove(name);
+    }
     if let Ok(range) = HeaderValue::from_str(&range) {
         headers.insert(CONTENT_RANGE, range);
     }
