@@ -82,6 +82,8 @@ struct Epoch {
     name: Arc<str>,
     /// When Redis was last asked for it.
     checked_ms: i64,
+    /// Whether Redis has had it: what it has from then on began later, unless it has gone back.
+    is_shared: bool,
 }
 
 impl Cache {
@@ -138,11 +140,16 @@ impl Cache {
 
     /// Forgets every answer at a URL, whoever they are for.
     pub async fn forget_url(&self, url: &Digest, moment: Moment) {
-        let name: Arc<str> = moment.new_name.as_str().into();
-        self.memory.insert(*url, Slot::Epoch(Epoch { name: Arc::clone(&name), checked_ms: moment.now_ms }));
+        self.begin_epoch(url, moment).await;
+    }
+
+    async fn begin_epoch(&self, url: &Digest, moment: Moment) -> Arc<str> {
+        let epoch = Epoch { is_shared: true, ..Epoch::new(moment) };
+        self.memory.insert(*url, Slot::Epoch(epoch.clone()));
         if let Some(shared) = &self.shared {
-            shared.begin_epoch(url, &name, moment.now_ms).await;
+            shared.begin_epoch(url, &epoch.name, moment.now_ms).await;
         }
+        epoch.name
     }
 
     /// Of two answers under way at once the older may come to its end last.
@@ -167,11 +174,13 @@ impl Cache {
         }
         let told = shared.epoch(url, moment.now_ms).await;
         let epoch = match (told, known) {
-            (Ok(Some(name)), _) => Epoch { name, ..Epoch::new(moment) },
-            // Redis has forgotten it, or never knew it: what it may have been told of since is forgotten as well.
-            (Ok(None), Some(known)) if !known.is_too_old(moment.now_ms) => {
-                Epoch { name: known.name, ..Epoch::new(moment) }
+            // Redis has gone back to an earlier state: what is kept there was forgotten since.
+            (Ok(Some(name)), Some(known)) if known.is_shared && *name < *known.name => {
+                return self.begin_epoch(url, moment).await;
             }
+            (Ok(Some(name)), _) => Epoch { name, is_shared: true, ..Epoch::new(moment) },
+            // Redis has forgotten it, or never knew it: what it may have been told of since is forgotten as well.
+            (Ok(None), Some(known)) if !known.is_too_old(moment.now_ms) => Epoch { checked_ms: moment.now_ms, ..known },
             (Ok(None), _) | (Err(_), None) => Epoch::new(moment),
             (Err(_), Some(known)) => return known.name,
         };
@@ -211,7 +220,7 @@ pub struct Moment {
     pub ttl_s: u32,
 }
 
-/// A UUID in hexadecimal digits.
+/// A UUID in hexadecimal digits. Of version 7 the later one is the greater text, but for what clocks differ.
 #[derive(Debug, Clone, Copy)]
 pub struct Name([u8; 32]);
 
@@ -231,7 +240,7 @@ impl Name {
 
 impl Epoch {
     fn new(moment: Moment) -> Self {
-        Self { name: moment.new_name.as_str().into(), checked_ms: moment.now_ms }
+        Self { name: moment.new_name.as_str().into(), checked_ms: moment.now_ms, is_shared: false }
     }
 
     /// Whether Redis may have known another since, and forgotten that too.

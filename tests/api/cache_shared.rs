@@ -1,7 +1,11 @@
 //! Two gateways on one Redis: what one keeps the other serves, and what one forgets the other forgets.
 
 use serde_json::json;
-use tollgate::clock::Clock;
+use tollgate::{
+    cache::key,
+    clock::Clock,
+    store::redis::{Redis, Timeouts, Way},
+};
 
 use super::{
     cache::{route, status},
@@ -11,6 +15,7 @@ use super::{
 on_both_stores!(
     what_one_replica_keeps_the_others_serve,
     a_change_and_a_purge_reach_every_replica,
+    what_was_forgotten_is_not_served_by_a_redis_that_went_back,
     without_redis_each_replica_keeps_its_own,
 );
 
@@ -94,6 +99,33 @@ async fn a_change_and_a_purge_reach_every_replica(store: &TestStore) {
     })
     .await;
     assert_eq!(answer.status, 200);
+    TestGateway::finish_all([a, b]).await;
+}
+
+async fn what_was_forgotten_is_not_served_by_a_redis_that_went_back(store: &TestStore) {
+    let origin = Origin::start().await;
+    let [a, b] = replicas(store, &origin, &redis()).await;
+    let path = path();
+    let redis = Redis::connect(&redis(), &Way::Server, Timeouts::default()).unwrap();
+    let url = key::url(&path, None);
+    let epoch = async || redis.cache_epoch(&url).await.ok().flatten();
+    // Redis has it in its own time, and on a busy machine not at once: then it is kept anew.
+    let first = eventually("the epoch of the first answer", async || {
+        origin.answers(whole("200 OK", &[], "first"));
+        get(&a, &path, &[("cache-control", "no-cache")]).await.expect(200);
+        epoch().await
+    })
+    .await;
+    origin.answers(whole("200 OK", &[], ""));
+    a.request("PUT", &path).token(&a.admin).send().await.expect(200);
+    eventually("another epoch", async || epoch().await.filter(|epoch| *epoch != first)).await;
+    // As a restored snapshot has it.
+    eventually("the first epoch again", async || redis.begin_cache_epoch(&url, first.clone()).await.ok()).await;
+    eventually("an epoch that is later than both", async || {
+        assert_ne!(get(&a, &path, &[]).await.text(), "first", "what a change has made obsolete");
+        epoch().await.filter(|epoch| *epoch != first)
+    })
+    .await;
     TestGateway::finish_all([a, b]).await;
 }
 
