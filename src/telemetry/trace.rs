@@ -11,6 +11,7 @@ mod certificates;
 mod context;
 mod database;
 mod export;
+mod headers;
 mod queue;
 mod resource;
 mod sampling;

@@ -86,7 +86,9 @@ fn a_trace_goes_on_through_the_gateway_and_its_spans_reach_the_collector() {
 fn a_trace_is_begun_where_a_client_names_none_or_two() {
     let collector = Collector::http();
     let names = [("OTEL_SERVICE_NAME", "edge"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=another,region=eu")];
-    let stage = stage(&collector, &[names[0], names[1], ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=k1")]);
+    // A variable that is empty is none.
+    let headers = [("OTEL_EXPORTER_OTLP_HEADERS", "x-key=k1"), ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "")];
+    let stage = stage(&collector, &[names[0], names[1], headers[0], headers[1]]);
     let two = format!("traceparent: 00-{TRACE}-{CALLER}-01\r\n").repeat(2);
     for lines in ["tracestate: a=b\r\n", &two] {
         let (got, answer) = stage.carry(stage.request("GET", "/up", lines, ""), EMPTY);
@@ -341,7 +343,11 @@ fn a_stream_ends_the_call_to_the_upstream_with_its_last_byte() {
 #[test]
 fn spans_go_in_grpc_too() {
     let collector = Collector::grpc();
-    let variables = [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=k1")];
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=k1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", ""),
+    ];
     let stage = stage(&collector, &variables);
     let (_, answer) = stage.carry(stage.get("/up"), EMPTY);
     let collected = collector.trace_of(&answer.request_id());

@@ -11,8 +11,11 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderMap;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithHttpConfig, WithTonicConfig};
+use opentelemetry_otlp::{
+    ExporterBuildError, SpanExporter, WithHttpConfig, WithTonicConfig, tonic_types::metadata::MetadataMap,
+};
 use opentelemetry_sdk::{
     Resource,
     trace::{SpanData, SpanExporter as _},
@@ -95,15 +98,16 @@ pub(super) fn start(
 
 fn exporter(settings: &Settings) -> Result<SpanExporter, NoExporter> {
     let builder = SpanExporter::builder();
-    Ok(match settings.protocol {
-        Protocol::Grpc if settings.over_tls => {
-            builder.with_tonic().with_tls_config(settings.certificates.grpc()).build()?
+    let Settings { protocol, over_tls, certificates, headers, call_timeout, .. } = settings;
+    Ok(match protocol {
+        Protocol::Grpc => {
+            let builder = builder.with_tonic().with_metadata(MetadataMap::from_headers(headers.clone()));
+            if *over_tls { builder.with_tls_config(certificates.grpc()).build()? } else { builder.build()? }
         }
-        Protocol::Grpc => builder.with_tonic().build()?,
         Protocol::HttpProtobuf => {
-            let Settings { over_tls, certificates, call_timeout, .. } = settings;
             let (roots, identity) = (certificates.roots(), certificates.identity());
-            let client = Collector(Post::new(*over_tls, roots, identity, *call_timeout)?);
+            let post = Post::new(*over_tls, roots, identity, *call_timeout)?;
+            let client = Collector { post, headers: headers.clone() };
             builder.with_http().with_http_client(client).build()?
         }
     })
@@ -111,12 +115,17 @@ fn exporter(settings: &Settings) -> Result<SpanExporter, NoExporter> {
 
 /// The way to a collector in HTTP.
 #[derive(Debug)]
-struct Collector(Post);
+struct Collector {
+    post: Post,
+    /// The exporter reads them too, but takes a variable that is empty for one that is set.
+    headers: HeaderMap,
+}
 
 #[async_trait::async_trait]
 impl HttpClient for Collector {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        self.0.send(request).await
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        request.headers_mut().extend(self.headers.clone());
+        self.post.send(request).await
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the environment says of tracing, as the OpenTelemetry specification names it. What the exporter reads itself is not
-//! here: endpoints, headers. Who sends is read in `resource`, the sampler in `sampling`, the files for TLS in `certificates`.
+//! here: endpoints. Who sends is read in `resource`, the sampler in `sampling`, the files for TLS in `certificates`.
 
 use std::{env, time::Duration};
 
-use super::{bad_variable::BadVariable, certificates::Certificates, sampling::Sampling};
+use http::HeaderMap;
+
+use super::{bad_variable::BadVariable, certificates::Certificates, headers, sampling::Sampling};
 
 /// Whether spans are exported, and how they wait for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +15,8 @@ pub(super) struct Settings {
     /// Whether the collector is called over TLS.
     pub over_tls: bool,
     pub certificates: Certificates,
+    /// Of each call to the collector.
+    pub headers: HeaderMap,
     /// Of one call to the collector.
     pub call_timeout: Duration,
     /// Of one batch, with all that is tried again.
@@ -64,6 +68,7 @@ impl Settings {
             protocol,
             over_tls: endpoint.is_some_and(|url| is_over_tls(&url, protocol, insecure)),
             certificates: Certificates::read(&get)?,
+            headers: headers::read(&get)?,
             call_timeout: Duration::from_millis(either("TIMEOUT").and_then(|text| text.parse().ok()).unwrap_or(10_000)),
             batch_timeout: ms("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
             delay: ms("OTEL_BSP_SCHEDULE_DELAY", 5_000),
