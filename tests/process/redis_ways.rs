@@ -199,3 +199,12 @@ fn a_redis_that_answers_and_takes_nothing_is_away() {
         });
     }
 }
+
+#[test]
+fn a_cluster_that_is_away_is_told_of_once() {
+    let home = Home::new().config(&format!("[redis]\nurl = \"redis://{}\"\ncluster = true\n", free_address()));
+    let gateway = home.start();
+    eventually("the log tells of it", || gateway.log().contains("Redis is away").then_some(()));
+    // The library has a line for each attempt, before it fails.
+    assert!(!gateway.log().contains("Failed to connect to node"), "{}", gateway.log());
+}
