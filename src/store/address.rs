@@ -79,6 +79,60 @@ fn postgres(url: &str) -> Result<Address, StoreError> {
     Ok(Address::Postgres(Box::new(config)))
 }
 
+/// The same for each of its hosts alone, in their order.
+pub(super) fn by_host(config: &Config) -> Vec<Config> {
+    match config.get_hosts() {
+        [] | [_] => vec![config.clone()],
+        hosts => hosts.iter().enumerate().map(|(place, host)| of_host(config, place, host)).collect(),
+    }
+}
+
+fn of_host(config: &Config, place: usize, host: &Host) -> Config {
+    let mut one = Config::new();
+    match host {
+        Host::Tcp(name) => one.host(name),
+        Host::Unix(path) => one.host_path(path),
+    };
+    let ports = config.get_ports();
+    if let Some(address) = config.get_hostaddrs().get(place) {
+        one.hostaddr(*address);
+    }
+    if let Some(port) = ports.get(place).or_else(|| ports.first()) {
+        one.port(*port);
+    }
+    if let Some(user) = config.get_user() {
+        one.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        one.password(password);
+    }
+    if let Some(name) = config.get_dbname() {
+        one.dbname(name);
+    }
+    if let Some(options) = config.get_options() {
+        one.options(options);
+    }
+    if let Some(name) = config.get_application_name() {
+        one.application_name(name);
+    }
+    if let Some(timeout) = config.get_connect_timeout() {
+        one.connect_timeout(*timeout);
+    }
+    if let Some(timeout) = config.get_tcp_user_timeout() {
+        one.tcp_user_timeout(*timeout);
+    }
+    if let Some(interval) = config.get_keepalives_interval() {
+        one.keepalives_interval(interval);
+    }
+    if let Some(retries) = config.get_keepalives_retries() {
+        one.keepalives_retries(retries);
+    }
+    one.keepalives(config.get_keepalives()).keepalives_idle(config.get_keepalives_idle());
+    one.ssl_mode(config.get_ssl_mode()).ssl_negotiation(config.get_ssl_negotiation());
+    one.target_session_attrs(config.get_target_session_attrs()).channel_binding(config.get_channel_binding());
+    one
+}
+
 /// Options of libpq, and of URLs that were written for other programs, that mean nothing here, and what to do instead.
 const UNKNOWN_OPTIONS: [(&str, &str); 8] = [
     ("sslrootcert", "let SSL_CERT_FILE name the authorities that vouch for the server"),
@@ -233,6 +287,20 @@ mod tests {
         ] {
             assert_eq!(config(url).get_target_session_attrs(), attrs, "{url}");
         }
+    }
+
+    #[test]
+    fn of_each_host_alone_all_else_is_the_same() {
+        let options = "sslmode=require&connect_timeout=3&tcp_user_timeout=4&keepalives=0&keepalives_idle=5&keepalives_interval=6\
+                       &keepalives_retries=7&application_name=x&options=-c%20a%3Db&channel_binding=require\
+                       &target_session_attrs=read-write";
+        let at = |hosts: &str| config(&format!("postgres://u:p%40ss@{hosts}/d?{options}"));
+        let alone = ["a:1", "%2Frun", "[::1]:3"].map(at);
+        assert!(by_host(&at("a:1,%2Frun,[::1]:3")) == alone);
+        assert!(by_host(&at("a:1")) == [at("a:1")]);
+        let addresses = by_host(&config("postgres://u:p@a,b/d?hostaddr=10.0.0.1,10.0.0.2"));
+        let address = |number| vec![IpAddr::from([10, 0, 0, number])];
+        assert_eq!(addresses.iter().map(Config::get_hostaddrs).collect::<Vec<_>>(), [address(1), address(2)]);
     }
 
     #[test]

@@ -18,13 +18,13 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{StoreError, error::with_causes};
+use super::{StoreError, address::by_host, error::with_causes};
 
 /// How long a connection may be silent at most before the network is asked whether the server is still there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
 /// How the error of a connection begins for which the server has no room.
-pub(super) const NO_ROOM: &str = "the server takes no more connections";
+const NO_ROOM: &str = "the server takes no more connections";
 
 /// How the error of a connection begins whose options are refused by a pooler.
 const NO_OPTIONS: &str = "the options of a session are refused";
@@ -51,24 +51,25 @@ pub(super) fn session_limits(statement_timeout: Duration) -> [(&'static str, u12
     [("statement_timeout", statement_ms), ("idle_in_transaction_session_timeout", statement_ms.saturating_mul(2))]
 }
 
-/// How connections to one server are opened.
+/// How connections are opened, to one server, or to that of several which takes writes.
 #[derive(Clone)]
 pub(super) struct Connector {
-    config: Config,
-    /// With the options that set the limits of a session.
-    limited: Option<Config>,
+    /// One for each host.
+    hosts: Vec<Config>,
+    /// How long one of them may take to open a connection.
+    patience: Duration,
+    /// The options that set the limits of a session.
+    limits: Option<String>,
     tls: Option<MakeRustlsConnect>,
 }
 
 impl Connector {
     /// Fills in what the address leaves open. `Invalid` if encryption is asked for and this machine trusts no one.
     pub(super) fn new(mut config: Config, timeout: Duration) -> Result<Self, StoreError> {
-        if config.get_connect_timeout().is_none() {
-            // Hosts are tried one after another: one that is gone must leave time for those behind it.
-            let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
-            let each = u32::try_from(hosts).ok().and_then(|hosts| timeout.checked_div(hosts));
-            config.connect_timeout(each.unwrap_or(timeout));
-        }
+        // Hosts are tried one after another: one that is gone must leave time for those behind it.
+        let shared_out = u32::try_from(config.get_hosts().len()).ok().and_then(|hosts| timeout.checked_div(hosts));
+        let patience = config.get_connect_timeout().copied().or(shared_out).unwrap_or(timeout);
+        config.connect_timeout(patience);
         if config.get_application_name().is_none() {
             config.application_name("tollgate");
         }
@@ -77,26 +78,44 @@ impl Connector {
             SslMode::Disable => None,
             _ => Some(MakeRustlsConnect::new(client_config()?)),
         };
-        Ok(Self { config, limited: None, tls })
+        Ok(Self { hosts: by_host(&config), patience, limits: None, tls })
     }
 
     /// The same, with these limits kept by the session of each connection.
     pub(super) fn with_limits(mut self, statement_timeout: Duration) -> Self {
         let limits = session_limits(statement_timeout).map(|(name, value)| format!("-c {name}={value}"));
-        let given = self.config.get_options().unwrap_or_default();
+        let given = self.hosts.first().and_then(Config::get_options).unwrap_or_default();
         let options =
             format!("{given} {} -c {MARK}={OWN} -c default_transaction_isolation=read\\ committed", limits.join(" "));
-        let mut limited = self.config.clone();
-        limited.options(options.trim_start());
-        self.limited = Some(limited);
+        self.limits = Some(options.trim_start().to_owned());
         self
     }
 
-    /// Opens a connection, and says whether it has a session of its own.
+    /// Opens a connection to the first host that serves, and says whether it has a session of its own. A server that takes a connection
+    /// and says nothing, as one does that hangs, is passed over in time as well.
     pub(super) async fn connect(&self) -> ConnectionResult<(AsyncPgConnection, Session)> {
-        let Some(limited) = &self.limited else { return self.open(&self.config).await };
-        match self.open(limited).await {
-            Err(ConnectionError::BadConnection(text)) if text.starts_with(NO_OPTIONS) => self.open(&self.config).await,
+        let mut refused = None;
+        for host in &self.hosts {
+            let error = match tokio::time::timeout(self.patience, self.connect_to(host)).await {
+                Ok(Ok(opened)) => return Ok(opened),
+                Ok(Err(error)) => error,
+                Err(_) => ConnectionError::BadConnection(format!("no answer within {} ms", self.patience.as_millis())),
+            };
+            // That one has no room for now says more than that the next one takes no writes.
+            refused = match refused {
+                Some(full) if is_no_room(&full) => Some(full),
+                _ => Some(error),
+            };
+        }
+        Err(refused.unwrap_or_else(|| ConnectionError::BadConnection("no host is named".into())))
+    }
+
+    async fn connect_to(&self, host: &Config) -> ConnectionResult<(AsyncPgConnection, Session)> {
+        let Some(limits) = &self.limits else { return self.open(host).await };
+        let mut limited = host.clone();
+        limited.options(limits.as_str());
+        match self.open(&limited).await {
+            Err(ConnectionError::BadConnection(text)) if text.starts_with(NO_OPTIONS) => self.open(host).await,
             opened => opened,
         }
     }
@@ -126,6 +145,11 @@ where
     opened.set_prepared_statement_cache_size(CacheSize::Disabled);
     opened.batch_execute("COMMIT").await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok((opened, Session::Lent))
+}
+
+/// Whether a server has no room for a connection.
+pub(super) fn is_no_room(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::BadConnection(text) if text.starts_with(NO_ROOM))
 }
 
 /// Asks something on a new connection, which nothing else moves yet.
@@ -195,7 +219,9 @@ mod tests {
             let mut config: Config = url.parse().unwrap();
             config.ssl_mode(SslMode::Disable);
             let connector = Connector::new(config, Duration::from_secs(6)).unwrap();
-            assert_eq!(connector.config.get_connect_timeout(), Some(&Duration::from_secs(timeout_s)), "{url}");
+            let timeout = Duration::from_secs(timeout_s);
+            assert_eq!(connector.patience, timeout, "{url}");
+            assert!(connector.hosts.iter().all(|host| host.get_connect_timeout() == Some(&timeout)), "{url}");
         }
     }
 }

@@ -96,6 +96,16 @@ fn a_pooler_that_takes_no_options_is_connected_to_without_them() {
 }
 
 #[test]
+fn a_host_that_takes_a_connection_and_says_nothing_is_passed_over() {
+    crate::support::on_postgres(async |db: Database| {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (user, rest) = db.url.split_once('@').unwrap();
+        let store = Store::open(&settings(&format!("{user}@{},{rest}", silent.local_addr().unwrap()))).unwrap();
+        assert_eq!(store.ping().await, Ok(()));
+    });
+}
+
+#[test]
 fn an_address_is_never_shown() {
     let settings = settings("postgres://u:hunter2@localhost/d?sslmode=hunter2");
     assert!(!format!("{settings:?}").contains("hunter2"));

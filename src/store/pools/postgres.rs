@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use diesel::{ConnectionError, ConnectionResult};
+use diesel::ConnectionResult;
 use diesel_async::{
     AsyncPgConnection,
     pooled_connection::{
@@ -26,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{Connections, manager, unbuilt};
 use crate::store::{
     Settings, StoreError,
-    tls::{Connector, NO_ROOM, Session},
+    tls::{self, Connector, Session},
 };
 
 /// How long no further connection is tried after the server has refused one.
@@ -162,8 +162,7 @@ fn withhold(permit: OwnedSemaphorePermit) {
 }
 
 fn is_no_room(error: &PoolError) -> bool {
-    let PoolError::Backend(pooled_connection::PoolError::ConnectionError(error)) = error else { return false };
-    matches!(error, ConnectionError::BadConnection(text) if text.starts_with(NO_ROOM))
+    matches!(error, PoolError::Backend(pooled_connection::PoolError::ConnectionError(error)) if tls::is_no_room(error))
 }
 
 fn open(connector: &Connector, is_pooled: &Arc<AtomicBool>) -> pooled_connection::SetupCallback<AsyncPgConnection> {
