@@ -113,7 +113,7 @@ fn write_all(messages: &Receiver<Message>, mut to: impl Write) {
             lines += 1;
             next = if text.len() < MAX_WRITE_BYTES { messages.try_recv().ok() } else { None };
         }
-        if to.write_all(&text).is_err() {
+        if write_out(&mut to, &text).is_err() {
             DROPPED.fetch_add(lines, Ordering::Relaxed);
         }
         match next {
@@ -122,6 +122,21 @@ fn write_all(messages: &Receiver<Message>, mut to: impl Write) {
             _ => {}
         }
     }
+}
+
+/// Writes all of a text. A standard error that does not block, as whoever started the process may have made it, is waited for as one
+/// that does: lines wait in the queue meanwhile, and none is cut.
+fn write_out(to: &mut impl Write, mut text: &[u8]) -> io::Result<()> {
+    while !text.is_empty() {
+        match to.write(text) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => text = text.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(REST),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl Write for Lines {
@@ -219,6 +234,35 @@ mod tests {
         drop((guard, lines));
         let written = seen.iter().map(|text| text.split(|byte| *byte == b'\n').count() - 1);
         assert_eq!(written.sum::<usize>(), MAX_WAITING);
+    }
+
+    /// Takes a few bytes at every other time, and is full at the others.
+    struct Full {
+        taken: Vec<u8>,
+        is_full: bool,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.is_full = !self.is_full;
+            if self.is_full {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let some = &line[..line.len().min(5)];
+            self.taken.extend_from_slice(some);
+            Ok(some.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_standard_error_that_is_full_and_does_not_block_is_waited_for() {
+        let mut to = Full { taken: vec![], is_full: false };
+        write_out(&mut to, b"first line\nsecond line\n").unwrap();
+        assert_eq!(to.taken, b"first line\nsecond line\n");
     }
 
     #[test]
