@@ -12,6 +12,7 @@ on_both_stores!(
     a_hit_is_recorded_counted_and_free,
     a_client_is_told_that_it_has_the_answer_already,
     what_is_stale_is_confirmed_by_its_upstream,
+    a_client_that_wants_nothing_kept_takes_nothing_from_others,
     a_kept_answer_is_served_in_part_and_without_its_body,
     an_answer_to_head_renews_what_is_kept_or_makes_it_obsolete,
     an_answer_that_is_broken_or_too_large_is_not_kept,
@@ -239,6 +240,21 @@ async fn what_is_stale_is_confirmed_by_its_upstream(store: &TestStore) {
     assert_eq!(stage.get("/up", &[]).await.text(), "secret");
     assert_eq!(status(&stage.get("/up", &[]).await), "tollgate; fwd=miss; stored");
     assert_eq!(stage.origin.count(), 8);
+    stage.gateway.finish().await;
+}
+
+async fn a_client_that_wants_nothing_kept_takes_nothing_from_others(store: &TestStore) {
+    let stage = Stage::set(store, "{ ttl_s = 60 }").await;
+    stage.origin.answers(whole("200 OK", &[("etag", "\"a\"")], "body"));
+    stage.get("/up", &[]).await.expect(200);
+    stage.after(60);
+    for (wish, expected) in
+        [("no-store", "tollgate; fwd=stale; fwd-status=304"), ("", "tollgate; fwd=stale; fwd-status=304; stored")]
+    {
+        stage.origin.answers("HTTP/1.1 304 Not Modified\r\netag: \"a\"\r\n\r\n");
+        let confirmed = stage.get("/up", &[("cache-control", wish)]).await;
+        assert_eq!((confirmed.text(), status(&confirmed)), ("body", expected), "{wish}");
+    }
     stage.gateway.finish().await;
 }
 

@@ -208,7 +208,10 @@ impl Keep {
         if let Some(renewed) = renewed.filter(|_| stored) {
             self.store(renewed);
         } else {
-            self.cache.forget(&self.site);
+            // A client that wants nothing of its call kept has no say in what others find.
+            if !self.wanted.wishes.no_store {
+                self.cache.forget(&self.site);
+            }
             self.end(Ending::Alone);
         }
         let status = CacheStatus::Forwarded { why, upstream_status: Some(StatusCode::NOT_MODIFIED.as_u16()), stored };
