@@ -26,6 +26,9 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 /// How the error of a connection begins for which the server has no room.
 const NO_ROOM: &str = "the server takes no more connections";
 
+/// How poolers say that they have no room, in place of the server's code: `PgBouncer`, and Supavisor by the mode that it is in.
+const FULL: [&str; 3] = ["no more connections allowed", "Max client connections reached", "max clients reached"];
+
 /// How the error of a connection begins whose options are refused by a pooler.
 const NO_OPTIONS: &str = "the options of a session are refused";
 
@@ -181,7 +184,7 @@ fn bad(error: tokio_postgres::Error) -> ConnectionError {
     let text = with_causes(&error);
     let refusal = error.as_db_error();
     let says = |words: &str| refusal.is_some_and(|refusal| refusal.message().contains(words));
-    let is_full = error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) || says("no more connections allowed");
+    let is_full = error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS) || FULL.into_iter().any(says);
     // In the words of `PgBouncer`, and in those of RDS Proxy.
     let has_no_options = says("startup parameter") || says("command-line options");
     let prefix = match () {

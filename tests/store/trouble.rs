@@ -96,6 +96,19 @@ fn a_pooler_that_takes_no_options_is_connected_to_without_them() {
 }
 
 #[test]
+fn a_pooler_that_has_no_room_is_waited_for() {
+    for words in [
+        "no more connections allowed (max_client_conn)",
+        "Max client connections reached",
+        "MaxClientsInSessionMode: max clients reached - in Session mode max clients are limited to pool_size",
+    ] {
+        let (url, _begun) = refusing(words);
+        let refused = block_on(impatient(&url).ping());
+        assert_eq!(refused, Err(StoreError::Unavailable("no connection within 1000 ms".into())), "{words}");
+    }
+}
+
+#[test]
 fn a_host_that_takes_a_connection_and_says_nothing_is_passed_over() {
     crate::support::on_postgres(async |db: Database| {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
