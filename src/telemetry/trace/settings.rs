@@ -35,6 +35,7 @@ pub(super) enum Protocol {
 }
 
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const COMPRESSION: &str = "OTEL_EXPORTER_OTLP_COMPRESSION";
 
@@ -55,6 +56,7 @@ impl Settings {
         {
             return Ok(None);
         }
+        check_endpoint(endpoint.as_deref())?;
         let sampling = Sampling::read(&get)?;
         check_compression(either("COMPRESSION").as_deref())?;
         let protocol = protocol(either("PROTOCOL").as_deref())?;
@@ -86,6 +88,17 @@ fn exports(get: &impl Fn(&str) -> Option<String>, endpoint: Option<&String>) -> 
         Some("otlp") => Ok(true),
         Some(other) => Err(BadVariable { name: EXPORTER, reason: format!("{other} is neither otlp nor none") }),
     }
+}
+
+/// An address that says who calls is refused, and not repeated: the exporter would leave the password out.
+fn check_endpoint(url: Option<&str>) -> Result<(), BadVariable> {
+    let behind = url.and_then(|url| url.split_once("://")).map_or("", |(_, behind)| behind);
+    if behind.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')) {
+        let reason =
+            "must have no user and no password: say them in OTEL_EXPORTER_OTLP_HEADERS, as authorization=Basic%20…";
+        return Err(BadVariable { name: ENDPOINT, reason: reason.into() });
+    }
+    Ok(())
 }
 
 fn protocol(text: Option<&str>) -> Result<Protocol, BadVariable> {
@@ -125,7 +138,7 @@ mod tests {
         Settings::read(value).map_err(|error| error.to_string())
     }
 
-    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    const ENDPOINT: (&str, &str) = (super::ENDPOINT, "http://collector:4318");
 
     #[test]
     fn nothing_is_exported_unless_somebody_says_where_to() {
@@ -204,6 +217,15 @@ mod tests {
         }
         let pair = [("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &*good), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &*good)];
         assert!(read(&[ENDPOINT, pair[0], pair[1]]).unwrap_err().contains("no private key"));
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_refused_without_it() {
+        for name in [super::ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
+            let error = read(&[(name, " https://u:hunter2@collector:4318/v1/traces")]).unwrap_err();
+            assert!(error.contains("OTEL_EXPORTER_OTLP_HEADERS") && !error.contains("hunter2"), "{error}");
+            assert!(matches!(read(&[(name, "https://collector/v1/traces?who=a@b")]), Ok(Some(_))));
+        }
     }
 
     #[test]
