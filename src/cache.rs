@@ -184,6 +184,7 @@ impl Cache {
             (Ok(None), _) | (Err(_), None) => Epoch::new(moment),
             (Err(_), Some(known)) => return known.name,
         };
+        let epoch = epoch.or_later(self.memory.get(url));
         self.memory.insert(*url, Slot::Epoch(epoch.clone()));
         epoch.name
     }
@@ -243,6 +244,14 @@ impl Epoch {
         Self { name: moment.new_name.as_str().into(), checked_ms: moment.now_ms, is_shared: false }
     }
 
+    /// This one, of which Redis was asked, or the one that a change has begun here until Redis answered.
+    fn or_later(self, here: Option<Slot>) -> Self {
+        match here {
+            Some(Slot::Epoch(here)) if here.is_shared && *here.name > *self.name => here,
+            _ => self,
+        }
+    }
+
     /// Whether Redis may have known another since, and forgotten that too.
     fn is_too_old(&self, now_ms: i64) -> bool {
         let remembered_ms = i64::try_from(EPOCH_TTL.as_millis()).unwrap_or(i64::MAX);
@@ -259,6 +268,21 @@ mod tests {
     use crate::domain::caching::Times;
 
     const TTL_S: u32 = 60;
+
+    #[test]
+    fn an_epoch_that_began_while_redis_was_asked_stays() {
+        let epoch = |name: &str, is_shared| Epoch { name: name.into(), checked_ms: 0, is_shared };
+        for (here, expected) in [
+            (None, "2"),
+            (Some(epoch("3", true)), "3"),
+            // Nobody else has heard of it.
+            (Some(epoch("3", false)), "2"),
+            (Some(epoch("1", true)), "2"),
+        ] {
+            let found = epoch("2", true).or_later(here.clone().map(Slot::Epoch));
+            assert_eq!(&*found.name, expected, "{here:?}");
+        }
+    }
 
     #[tokio::test]
     async fn an_answer_that_ends_late_does_not_take_the_place_of_a_newer_one() {
