@@ -90,7 +90,7 @@ pub struct Identity {
     /// The name of the user's team.
     pub team: Option<Arc<str>>,
     pub role: &'static str,
-    /// The id of the API key that the call came with.
+    /// The id of the API key that the call came with, or that its token was exchanged for.
     pub key: Option<String>,
 }
 

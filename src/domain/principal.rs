@@ -246,6 +246,7 @@ pub struct Principal {
     pub role: Role,
     /// Absent where the credential itself is the proof: an API key, or a token of an outside issuer.
     pub session: Option<SessionId>,
+    /// Of a token that an API key was exchanged for it is that key: whatever is counted for the key counts these calls too.
     pub credential: Credential,
     /// Of the secret of the API key that the call came with.
     pub secret_hash: Option<[u8; 32]>,

@@ -204,7 +204,8 @@ impl Identity {
         let directory = self.directory.read();
         let Some(account) = directory.find(caller.account.id) else { return false };
         let now = Principal { account: Arc::clone(account), team: directory.team_of(account), ..caller.clone() };
-        let is_of_key = caller.secret_hash.is_none() || self.keys.is_for(&caller.credential.id, &route.name);
+        let is_key = caller.credential.kind == CredentialKind::ApiKey;
+        let is_of_key = !is_key || self.keys.is_for(&caller.credential.id, &route.name);
         is_of_key && route.roles.contains(&caller.role) && route.only.admits(&now).is_ok()
     }
 
@@ -235,7 +236,10 @@ impl Identity {
         if self.revocations.read().contains(verified.session) {
             return Err(Refusal::RevokedToken(Revocation::Session));
         }
-        let credential = Credential { kind: CredentialKind::AccessToken, id: verified.token.text() };
+        // A token that an API key was exchanged for is a call with that key: its limits and budgets count, and the session says
+        // which token it was.
+        let of_token = || Credential { kind: CredentialKind::AccessToken, id: verified.token.text() };
+        let credential = verified.key.map_or_else(of_token, api_key::credential);
         let (role, session) = (verified.role, Some(verified.session));
         Ok(Principal { role, account, team, bounds, session, credential, secret_hash: None })
     }

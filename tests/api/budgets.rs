@@ -195,8 +195,11 @@ async fn a_key_has_a_budget_of_its_own(store: &TestStore) {
         let key = gateway.api_key(&gateway.admin, name).await;
         paid(&gateway, &key.text).await.expect(200);
         paid(&gateway, &key.text).await.problem(402, "budget-exhausted");
+        // Nor by a token that the key is exchanged for.
+        let token = gateway.exchange(&key).await.expect(200).json()["access_token"].as_str().unwrap().to_owned();
+        paid(&gateway, &token).await.problem(402, "budget-exhausted");
     }
-    // A token is no key.
+    // The token of a login is no key.
     paid(&gateway, &gateway.admin).await.expect(200);
     assert_eq!(at_rest(&gateway, &id).await, pair("0.004", "0"));
     gateway.finish().await;

@@ -14,6 +14,7 @@ on_both_stores!(
     a_list_that_makes_no_sense_is_refused_at_its_place,
     a_key_may_do_no_more_than_it_says_nor_than_its_user,
     a_token_may_do_what_the_key_may_that_it_was_exchanged_for,
+    a_call_by_a_token_is_one_of_the_key_that_it_was_exchanged_for,
     lists_show_when_a_key_was_last_used,
     a_route_is_for_those_it_names,
     lists_are_filtered_by_name_and_team,
@@ -236,6 +237,33 @@ async fn a_token_may_do_what_the_key_may_that_it_was_exchanged_for(store: &TestS
     gone.send().await.expect(204);
     gateway.get("/me").token(&token).send().await.problem(401, "revoked-token");
     TestGateway::finish_all([gateway, other]).await;
+}
+
+async fn a_call_by_a_token_is_one_of_the_key_that_it_was_exchanged_for(store: &TestStore) {
+    let gateway = start(store).await;
+    let user = gateway.user("ada", "user").await;
+    let limit =
+        json!({ "name": "keys", "routes": ["echo"], "per": "key", "unit": "requests", "limit": 3, "window_s": 3_600 });
+    gateway.post("/admin/limits").token(&gateway.admin).json(&limit).send().await.expect(201);
+    let ci = key(&gateway, &user, &json!({ "name": "ci" })).await;
+    let exchange = async || gateway.exchange(&ci).await.expect(200).json()["access_token"].as_str().unwrap().to_owned();
+    let (first, second) = (exchange().await, exchange().await);
+    for text in [&ci.text, &first, &second] {
+        gateway.get("/echo").token(text).send().await.expect(200);
+    }
+    for text in [&first, &second, &ci.text] {
+        gateway.get("/echo").token(text).send().await.problem(429, "quota-exceeded");
+    }
+    let me = gateway.get("/me").token(&first).send().await.expect(200).json();
+    assert!(me["limits"].as_array().unwrap().iter().any(|limit| limit["name"] == "keys"), "{me}");
+    gateway.get("/echo").token(&user.token).send().await.expect(200);
+    let query = format!("/admin/audit?route=echo&key_id={}", ci.id);
+    let records = gateway.get(&query).token(&gateway.admin).send().await.expect(200).json();
+    let records = records["items"].as_array().unwrap();
+    assert_eq!((records.len(), records.iter().filter(|record| record["key_name"] == "ci").count()), (6, 6));
+    // The session says that it was a token.
+    assert_eq!(records.iter().filter(|record| record["session_id"].is_string()).count(), 4);
+    gateway.finish().await;
 }
 
 async fn lists_show_when_a_key_was_last_used(store: &TestStore) {
