@@ -19,7 +19,6 @@ use crate::{
     domain::refusal::{OAuthError, Refusal},
     http::failure::{no_answer, unavailable},
     pipeline::{audit::Note, authenticate::api_key::credential},
-    snapshot::api_keys::KeyStanding,
     store::api_keys::{ApiKeyRow, KeyOf},
 };
 
@@ -113,8 +112,8 @@ async fn exchange(
         note.user = Some((account.id, account.username.clone()));
         note.credential = Some(credential(key.id));
     });
-    let KeyStanding { expires_at: key_expires_at, bounds, .. } = standing;
-    let exchange = Exchange { user: account.id, key: key.id, key_expires_at, bounds };
+    let (secret_hash, bounds) = (key.secret_hash(), standing.bounds);
+    let exchange = Exchange { user: account.id, key: key.id, secret_hash, bounds };
     let token = sign_in.issuer.exchange(exchange).await.map_err(no_answer)?.map_err(denied_exchange)?;
     Note::add(request, |note| note.session = Some(token.session));
     Ok(Json(TokenResponse {

@@ -81,20 +81,30 @@ impl Store {
         .await
     }
 
-    /// Opens a session in exchange for an API key, if the key is live and its user active; false if not. Both rows are
-    /// held until it is open: a change of the user or a revocation of the key comes first, and prevents it, or comes
-    /// after, and revokes it.
+    /// Opens a session in exchange for an API key, if the key is live, `secret_hash` that of a good secret of it, and its user active;
+    /// gives when the session ends: no later than the key does and, where the secret was replaced, than that one. `None` if it was not
+    /// opened. Both rows are held until it is open: a change of the user, a new secret or a revocation of the key comes first, and
+    /// prevents it, or comes after, and revokes it.
     ///
     /// # Errors
     /// `Conflict` if the id is taken.
-    pub async fn open_session_for_key(&self, session: NewSession, key: ApiKeyId) -> Result<bool, StoreError> {
+    pub async fn open_session_for_key(
+        &self,
+        session: NewSession,
+        key: ApiKeyId,
+        secret_hash: [u8; 32],
+    ) -> Result<Option<Timestamp>, StoreError> {
         self.transaction("sessions", async move |connection: &mut Connection| {
-            let is_live = hold_user(connection, session.user_id, None).await?
-                && hold_key(connection, key, session.user_id, session.created_at).await?;
-            if is_live {
-                insert(connection, &session, Some(key)).await?;
+            if !hold_user(connection, session.user_id, None).await? {
+                return Ok(None);
             }
-            Ok(is_live)
+            let Some(until) = hold_key(connection, (key, &secret_hash), session.user_id, session.created_at).await?
+            else {
+                return Ok(None);
+            };
+            let expires_at = read_time("api_keys.expires_at", micros(session.expires_at).min(until))?;
+            insert(connection, &NewSession { expires_at, ..session }, Some(key)).await?;
+            Ok(Some(expires_at))
         })
         .await
     }
@@ -248,15 +258,39 @@ async fn hold_user(connection: &mut Connection, id: UserId, revision: Option<i64
     Ok(on_backend!(connection, |conn| hold.execute(conn).await)? == 1)
 }
 
-/// Locks the row of a live key by writing what it holds already; false if it is not this user's, or not live.
-async fn hold_key(connection: &mut Connection, id: ApiKeyId, user: UserId, now: Timestamp) -> Result<bool, StoreError> {
+/// Locks the row of a live key by writing what it holds already. Gives until when a session may last that is opened for the secret of this
+/// hash, in microseconds; `None` if the key is not this user's or not live, or the secret not good any more.
+async fn hold_key(
+    connection: &mut Connection,
+    (id, secret_hash): (ApiKeyId, &[u8; 32]),
+    user: UserId,
+    now: Timestamp,
+) -> Result<Option<i64>, StoreError> {
+    let now = micros(now);
     let key = api_keys::table
         .find(id.to_string())
         .filter(api_keys::user_id.eq(user.to_string()))
         .filter(api_keys::revoked_at.is_null())
-        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(micros(now))));
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)));
     let hold = diesel::update(key).set(api_keys::name.eq(api_keys::name));
-    Ok(on_backend!(connection, |conn| hold.execute(conn).await)? == 1)
+    if on_backend!(connection, |conn| hold.execute(conn).await)? != 1 {
+        return Ok(None);
+    }
+    let held = api_keys::table.find(id.to_string()).select((
+        api_keys::secret_hash,
+        api_keys::old_secret_hash,
+        api_keys::old_until,
+        api_keys::expires_at,
+    ));
+    let (present, old, old_until, expires_at): (Vec<u8>, Option<Vec<u8>>, Option<i64>, Option<i64>) =
+        on_backend!(connection, |conn| held.first(conn).await)?;
+    let is_it = |hash: &[u8]| hash == secret_hash.as_slice();
+    let until = match old {
+        _ if is_it(&present) => i64::MAX,
+        Some(old) if is_it(&old) => old_until.unwrap_or(now),
+        _ => return Ok(None),
+    };
+    Ok((until > now).then(|| expires_at.unwrap_or(i64::MAX).min(until)))
 }
 
 async fn insert(

@@ -376,8 +376,13 @@ async fn a_secret_is_replaced_and_the_old_one_goes_on_as_long_as_it_says(store: 
     let second = Key::from(&rotate(&gateway, &user.token, &first, &json!({ "overlap_s": 60 })).await);
     assert_eq!((&second.id, second.text == first.text), (&first.id, false));
     assert!(works(&first.text).await && works(&second.text).await && works(&exchanged).await);
+    // A token for the old secret is good no longer than the old secret.
+    let late = gateway.exchange(&first).await.expect(200).json();
+    assert_eq!(late["expires_in"], 60, "{late}");
+    let late = late["access_token"].as_str().unwrap();
+    assert!(works(late).await);
     clock.advance(Duration::from_mins(1));
-    assert!(!works(&first.text).await && works(&second.text).await && works(&exchanged).await);
+    assert!(!works(&first.text).await && works(&second.text).await && works(&exchanged).await && !works(late).await);
     let admin = gateway.post(&format!("/admin/api-keys/{}/rotate", first.id)).token(&gateway.admin);
     let answer = admin.send().await;
     let third = Key::from(&answer);

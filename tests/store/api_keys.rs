@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use jiff::Timestamp;
 use tollgate::{
     domain::{
         allowed::Allowed,
@@ -14,8 +15,9 @@ use tollgate::{
     store::{
         StoreError,
         administered::{Changed, Created},
-        api_keys::{ApiKeyRow, KeyOf, KeyRefused, NewApiKey},
+        api_keys::{ApiKeyRow, KeyChange, KeyOf, KeyRefused, KeyRotation, NewApiKey},
         idempotency::{Answer, Idempotency},
+        sessions::NewSession,
         users::UserRow,
     },
 };
@@ -34,6 +36,7 @@ on_both!(
     an_exchange_opens_a_session_for_a_live_key_only,
     a_revocation_ends_the_sessions_of_its_key_and_no_others,
     an_exchange_that_races_a_revocation_leaves_no_live_session,
+    a_replaced_secret_opens_sessions_up_to_its_end_only,
     a_change_of_the_user_ends_the_sessions_of_their_keys,
     an_end_of_all_sessions_marks_the_user,
     live_sessions_are_listed_page_by_page,
@@ -43,13 +46,14 @@ on_both!(
 );
 
 const HOUR: Duration = Duration::from_hours(1);
+const SECRET_HASH: [u8; 32] = [7; 32];
 
 fn new_key(db: &Database, user: UserId) -> NewApiKey {
     NewApiKey {
         id: ApiKeyId(db.clock.new_id()),
         user_id: user,
         name: "Zoë's 'laptop'".parse().unwrap(),
-        secret_hash: [7; 32],
+        secret_hash: SECRET_HASH,
         created_at: db.clock.now(),
         expires_at: None,
         role: None,
@@ -80,7 +84,7 @@ async fn revoke(db: &Database, id: ApiKeyId) -> (ApiKeyRow, ApiKeyRow) {
 /// A session in exchange for a key.
 async fn exchange(db: &Database, user: &UserRow, key: ApiKeyId) -> SessionId {
     let session = db.new_session(user);
-    assert_eq!(db.store.open_session_for_key(session, key).await, Ok(true));
+    assert!(db.store.open_session_for_key(session, key, SECRET_HASH).await.unwrap().is_some());
     session.id
 }
 
@@ -92,7 +96,7 @@ async fn a_created_key_is_found_as_it_was_made(db: Database) {
         id: new.id,
         user_id: user.id,
         name: new.name,
-        secret_hash: [7; 32],
+        secret_hash: SECRET_HASH,
         created_at: new.created_at,
         expires_at: new.expires_at,
         revoked_at: None,
@@ -202,12 +206,13 @@ async fn an_exchange_opens_a_session_for_a_live_key_only(db: Database) {
     let revoked = key(&db, &ada).await;
     revoke(&db, revoked.id).await;
     let (of_ada, of_bob) = (db.new_session(&ada), db.new_session(&bob));
-    assert_eq!(db.store.open_session_for_key(of_ada, expires.id).await, Ok(false));
-    assert_eq!(db.store.open_session_for_key(of_ada, revoked.id).await, Ok(false));
-    assert_eq!(db.store.open_session_for_key(of_ada, ApiKeyId(db.clock.new_id())).await, Ok(false));
-    assert_eq!(db.store.open_session_for_key(of_bob, live.id).await, Ok(false));
+    assert_eq!(db.store.open_session_for_key(of_ada, expires.id, SECRET_HASH).await, Ok(None));
+    assert_eq!(db.store.open_session_for_key(of_ada, revoked.id, SECRET_HASH).await, Ok(None));
+    let nobodys = ApiKeyId(db.clock.new_id());
+    assert_eq!(db.store.open_session_for_key(of_ada, nobodys, SECRET_HASH).await, Ok(None));
+    assert_eq!(db.store.open_session_for_key(of_bob, live.id, SECRET_HASH).await, Ok(None));
     done(db.store.change::<UserRow>(ada.id, to_status(UserStatus::Disabled), db.clock.now()).await);
-    assert_eq!(db.store.open_session_for_key(of_ada, live.id).await, Ok(false));
+    assert_eq!(db.store.open_session_for_key(of_ada, live.id, SECRET_HASH).await, Ok(None));
 }
 
 async fn a_revocation_ends_the_sessions_of_its_key_and_no_others(db: Database) {
@@ -231,7 +236,8 @@ async fn an_exchange_that_races_a_revocation_leaves_no_live_session(db: Database
     for round in 0..20 {
         let key = key(&db, &user).await;
         let sessions: Vec<_> = (0..3).map(|_| db.new_session(&user)).collect();
-        let exchanges = join_all(sessions.iter().map(|session| left.open_session_for_key(*session, key.id)));
+        let exchange = |session: &NewSession| left.open_session_for_key(*session, key.id, SECRET_HASH);
+        let exchanges = join_all(sessions.iter().map(exchange));
         let (opened, revoked) =
             join(exchanges, right.delete::<ApiKeyRow>(KeyOf { id: key.id, owner: None }, now)).await;
         assert!(opened.iter().all(Result::is_ok) && revoked.is_ok(), "{opened:?} {revoked:?}");
@@ -239,6 +245,30 @@ async fn an_exchange_that_races_a_revocation_leaves_no_live_session(db: Database
             assert!(!db.is_live(session.id).await, "round {round}");
         }
     }
+}
+
+async fn a_replaced_secret_opens_sessions_up_to_its_end_only(db: Database) {
+    let user = db.user("ada", Role::User).await;
+    let new = key(&db, &user).await;
+    let rotate = async |only_at: i64, secret_hash: [u8; 32], old_until: Option<Timestamp>| {
+        let change = KeyChange::Secret(KeyRotation { secret_hash, old_until, only_at, once: None });
+        let of = KeyOf { id: new.id, owner: None };
+        match db.store.change::<ApiKeyRow>(of, change, db.clock.now()).await.unwrap() {
+            Changed::Done { after, .. } => after,
+            other => panic!("{other:?}"),
+        }
+    };
+    let until = async |secret_hash: [u8; 32]| {
+        db.store.open_session_for_key(db.new_session(&user), new.id, secret_hash).await.unwrap()
+    };
+    let (now, soon) = (db.clock.now(), db.clock.now() + Duration::from_mins(1));
+    assert_eq!(until([8; 32]).await, None, "a secret that it never had");
+    let second = rotate(new.revision, [8; 32], Some(soon)).await;
+    assert_eq!((until(SECRET_HASH).await, until([8; 32]).await), (Some(soon), Some(now + HOUR)));
+    db.clock.advance(Duration::from_mins(1));
+    assert_eq!(until(SECRET_HASH).await, None);
+    rotate(second.revision, [9; 32], None).await;
+    assert_eq!((until([8; 32]).await, until([9; 32]).await), (None, Some(soon + HOUR)));
 }
 
 async fn a_change_of_the_user_ends_the_sessions_of_their_keys(db: Database) {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use actix::{Context, Handler};
-use jiff::Timestamp;
 
 use super::{
     TokenIssuer,
@@ -24,8 +23,8 @@ use crate::{
 pub struct Exchange {
     pub user: UserId,
     pub key: ApiKeyId,
-    /// When the key expires; no token outlives it.
-    pub key_expires_at: Option<Timestamp>,
+    /// SHA-256 of the secret that was right. No token outlives it, nor the key.
+    pub secret_hash: [u8; 32],
     /// What the key may do.
     pub bounds: Arc<KeyBounds>,
 }
@@ -56,12 +55,11 @@ impl Handler<Ask<Exchange>> for TokenIssuer {
 impl Sessions {
     async fn exchange(&self, exchange: Exchange) -> Result<AccessToken, Denied> {
         let (user, now) = (exchange.user, self.clock.store_now());
-        let full = later(now, self.auth.access_ttl_s);
-        let expires_at = exchange.key_expires_at.map_or(full, |key| key.min(full));
+        let expires_at = later(now, self.auth.access_ttl_s);
         let session = NewSession { id: SessionId(self.clock.new_id()), user_id: user, created_at: now, expires_at };
-        if !self.store.open_session_for_key(session, exchange.key).await? {
-            return Err(Denied::Unknown);
-        }
+        // What this replica knows of the key may be a moment old: the store says whether the secret is still good.
+        let opened = self.store.open_session_for_key(session, exchange.key, exchange.secret_hash).await?;
+        let expires_at = opened.ok_or(Denied::Unknown)?;
         // The role is read after the session is open: a change of it from here on ends the session.
         let role = exchange.bounds.role_of(self.active(user).await?.role).ok_or(Denied::UserChanged)?;
         let claims = self.claims(user, role, session.id);
