@@ -61,7 +61,7 @@ async function policies(record, user) {
   const named = reasons(record.reason ?? "").flatMap((reason) => reason.names);
   const subject = (/** @type {string} */ kind) => ({ user: record.user_id, team: user?.team_id, key: record.credential?.kind === "api_key" ? record.credential.id : null })[kind];
   const applies = (/** @type {string} */ kind, /** @type {string | null} */ id) => (kind === "global" || kind === "address" ? !id : subject(kind) && (!id || id === subject(kind)));
-  const matches = (/** @type {string[] | null} */ list, /** @type {string | null} */ name) => !list || list.includes("*") || list.includes(name ?? "");
+  const matches = (/** @type {string[] | null} */ list, /** @type {string | null} */ name) => !list || list.some((listed) => (listed.endsWith("*") ? (name ?? "").startsWith(listed.slice(0, -1)) : listed === name));
   const [limits, budgets] = await Promise.all([all("/admin/limits"), record.model ? all("/admin/budgets") : []]);
   const met = limits.filter((limit) => named.includes(limit.name) || (applies(limit.per, limit.subject) && matches(limit.routes, record.route)));
   const paid = budgets.filter((budget) => named.includes(budget.name) || (applies(budget.scope, budget.subject) && matches(budget.models, record.model)));

@@ -112,7 +112,8 @@ async fn of_budget(spec: &budget::Spec, aliases: &BTreeSet<String>, store: &Stor
     let mut warnings = vec![];
     warnings.extend(of_subject(store, ("budget", &spec.name), spec.scope.per(), spec.subject.as_deref()).await?);
     let Some(list) = store.price_version(None).await? else { return Ok(warnings) };
-    let named = |model: &str| model == "*" || aliases.contains(model);
+    // What ends with a star is for models that may come, too.
+    let named = |model: &str| model.ends_with('*') || aliases.contains(model);
     for model in spec.models.iter().filter(|model| !named(model)) {
         if store.price(list.version, model.clone()).await?.is_none() {
             warnings.push(told("budget", &spec.name, &format!("names the model \"{model}\", which has no price")));

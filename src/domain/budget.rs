@@ -52,6 +52,7 @@ impl Scope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSet {
     All,
+    /// These; `gpt-*` stands for each that begins so, as in the lists of [`Allowed`](super::allowed::Allowed).
     Named(BTreeSet<String>),
 }
 
@@ -115,7 +116,10 @@ impl ModelSet {
     pub fn contains(&self, model: Option<&str>) -> bool {
         match self {
             Self::All => true,
-            Self::Named(names) => model.is_some_and(|model| names.contains(model)),
+            Self::Named(names) => model.is_some_and(|model| {
+                let begins_so = |name: &String| name.strip_suffix('*').is_some_and(|front| model.starts_with(front));
+                names.contains(model) || names.iter().any(begins_so)
+            }),
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Spec {
     /// null: each one of its kind has as much.
     #[schemars(with = "Option<SubjectText>")]
     pub subject: Option<String>,
-    /// `["*"]`, or names of models as requests have them.
+    /// `["*"]`, or names of models as requests have them; `gpt-*` is each that begins so.
     #[serde(default = "every_model")]
     #[schemars(length(min = 1, max = 1_000))]
     pub models: Vec<String>,
@@ -223,6 +223,17 @@ mod tests {
         assert_eq!(budget.alert_at_ppm, [1, 800_000, 1_000_000]);
         assert!(budget.models.contains(Some("a")) && !budget.models.contains(Some("c")));
         assert!(!budget.models.contains(None) && ModelSet::All.contains(None));
+    }
+
+    #[test]
+    fn a_name_with_a_star_counts_each_model_that_begins_so() {
+        let models = budget(json!({ "models": ["gpt-*", "o3"] })).unwrap().models;
+        for (model, is_counted) in
+            [("gpt-4o", true), ("gpt-", true), ("o3", true), ("gpt", false), ("o3-mini", false), ("x-gpt-4o", false)]
+        {
+            assert_eq!(models.contains(Some(model)), is_counted, "{model}");
+        }
+        assert!(!models.contains(None));
     }
 
     #[test]
