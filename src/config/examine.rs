@@ -160,17 +160,25 @@ impl<'l> Search<'l> {
         let (list, Some(Step::Index(index))) = (steps.get(..at).unwrap_or_default(), steps.get(at)) else {
             return false;
         };
-        let field = steps.get(at.saturating_add(1));
+        let (entry, field) = (steps.get(..=at).unwrap_or_default(), steps.get(at.saturating_add(1)));
+        // Of a value with fields of its own only the one that is wrong goes, where it may be left out.
+        let is_within = steps.len() > at.saturating_add(2);
+        let may_go = matches!(steps.last(), Some(Step::Name(last)) if is_within && is_optional(last));
+        if is_new && may_go && key::put(&mut self.table, steps, None) {
+            return true;
+        }
         if let (true, Some(Step::Name(field))) = (is_new, field) {
             if let Some(cause) = cause(field) {
-                let mut of_cause = steps.get(..=at).unwrap_or_default().to_vec();
-                of_cause.push(Step::Name(cause.to_owned()));
+                let of_cause = [entry, &[Step::Name(cause.to_owned())]].concat();
                 if key::put(&mut self.table, &of_cause, None) {
                     return true;
                 }
             }
             let field_steps = steps.get(..at.saturating_add(2)).unwrap_or_default();
-            let neutral = neutral(&key::of(list), field, self.mended.len());
+            // Beside an upstream no targets are needed.
+            let upstream = [entry, &[Step::Name("upstream".to_owned())]].concat();
+            let is_spare = field == "targets" && key::find(&self.table, &upstream).is_some();
+            let neutral = neutral(&key::of(list), field, self.mended.len()).filter(|_| !is_spare);
             if (neutral.is_some() || key::find(&self.table, field_steps).is_some())
                 && key::put(&mut self.table, field_steps, neutral)
             {
@@ -243,6 +251,11 @@ fn cause(field: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a field of a value within an entry, such as `retry` or one of `targets`, may be left out.
+fn is_optional(field: &str) -> bool {
+    matches!(field, "weight" | "priority" | "attempts" | "within_s" | "statuses" | "failures" | "open_s" | "interval_s")
+}
+
 /// A value that a key surely may have where the built-in one would make others of its section useless.
 fn alone(key: &str) -> Option<Value> {
     let text = match key {
@@ -257,6 +270,10 @@ fn alone(key: &str) -> Option<Value> {
 fn neutral(list: &str, field: &str, number: usize) -> Option<Value> {
     let text = |text: &str| Some(Value::String(text.to_owned()));
     let texts = |item: &str| Some(Value::Array(vec![Value::String(item.to_owned())]));
+    let target = |fields: &[(&str, &str)]| {
+        let fields = fields.iter().map(|(name, text)| ((*name).to_owned(), Value::String((*text).to_owned())));
+        Some(Value::Array(vec![Value::Table(fields.collect())]))
+    };
     match (list, field) {
         (_, "name") => text(&format!("mended-{number}")),
         ("routes", "path") => text(&format!("/mended-{number}")),
@@ -264,6 +281,8 @@ fn neutral(list: &str, field: &str, number: usize) -> Option<Value> {
         ("routes", "methods") => texts("GET"),
         ("routes", "roles") => texts("admin"),
         ("routes", "upstream") => text("builtin:echo"),
+        ("routes", "targets") => target(&[("upstream", "builtin:echo")]),
+        ("models", "targets") => target(&[("upstream", "builtin:llm"), ("model", "demo")]),
         ("upstreams", "url") => text("http://mended.invalid"),
         ("limits", "routes") => texts("*"),
         ("limits" | "budgets", "per" | "scope") => text("global"),

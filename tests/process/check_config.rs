@@ -139,6 +139,14 @@ name = "b"
 scope = "user"
 limit_usd = "much"
 models = []
+[[routes]]
+name = "two"
+path = "/two"
+match = "exact"
+methods = ["GET"]
+roles = ["admin"]
+targets = [{ upstream = "builtin:echo", weight = 0, priority = 1001 }]
+retry = { attempts = 99, within_s = 0 }
 "#;
 
 #[test]
@@ -168,6 +176,10 @@ fn no_mistake_hides_another() {
         ("tollgate.toml:33: budgets[0]: ", "the key \"period\" is missing"),
         ("tollgate.toml:36: budgets[0].limit_usd: ", ""),
         ("tollgate.toml:37: budgets[0].models: ", "must be"),
+        ("tollgate.toml:44: routes[1].targets[0].weight: ", "must be from 1"),
+        ("tollgate.toml:44: routes[1].targets[0].priority: ", "must be at most 1000"),
+        ("tollgate.toml:45: routes[1].retry.attempts: ", "must be at most 16"),
+        ("tollgate.toml:45: routes[1].retry.within_s: ", "must be from 1"),
     ];
     let missing: Vec<_> = expected
         .iter()
@@ -184,6 +196,8 @@ fn a_mistake_is_told_once_at_its_key() {
     let route = "[[routes]]\nname = \"r\"\npath = \"/r\"\nmatch = \"exact\"\nmethods = [\"GET\"]\nroles = [\"admin\"]\n\
                  upstream = \"builtin:echo\"\n";
     let limit = "[[limits]]\nname = \"l\"\nroutes = [\"*\"]\nper = \"user\"\nunit = \"requests\"\nlimit = 1\n";
+    let targets = |listed: &str| route.replace("upstream = \"builtin:echo\"", &format!("targets = [{listed}]"));
+    let model = |listed: &str| format!("[[models]]\nname = \"m\"\ntargets = [{listed}]\n");
     let login = "[auth.login]\nissuer = \"https://idp.test\"\nclient_id = \"c\"\nclient_secret_file = \"nowhere\"\n";
     for (file, told) in [
         ("[redis]\nurl = \"localhost:6379\"\n".to_owned(), ": redis.url: expected redis://"),
@@ -199,6 +213,12 @@ fn a_mistake_is_told_once_at_its_key() {
             ": models[0].target: unknown key \"target\"; did you mean \"targets\"?",
         ),
         (login.into(), ": auth.login.client_secret_file: "),
+        (targets("{ upstream = \"builtin:echo\", weight = 0 }"), ": routes[0].targets[0].weight: must be from 1"),
+        (targets("{ upstream = \"nobody\" }"), ": routes[0].targets[0].upstream: \"nobody\" is not the name"),
+        (targets(""), ": routes[0].targets: must have at least one target"),
+        (format!("{route}targets = []\n"), ": routes[0].targets: give upstream or targets, not both"),
+        (model("{ upstream = \"builtin:llm\" }"), ": models[0].targets[0]: the key \"model\" is missing"),
+        (model("{ upstream = \"nobody\", model = \"demo\" }"), ": models[0].targets[0].upstream: \"nobody\" is not"),
     ] {
         let home = Home::new();
         home.write_config(&file);
