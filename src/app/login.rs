@@ -16,7 +16,11 @@ use crate::{
         key_fetcher::{self, OutsideKeys},
     },
     clock::Clock,
-    config::{Config, ConfigError, login::Login, secret::without_line_end},
+    config::{
+        Config, ConfigError,
+        login::Login,
+        secret::{not_set, without_line_end},
+    },
     credentials::jwt::outside::OutsideVerifier,
     crypto::MasterKey,
     http::provider::Provider,
@@ -84,7 +88,7 @@ pub fn client_secret(config: &Config) -> Result<Zeroizing<String>, ConfigError> 
         ("auth.login.client_secret_file", read)
     } else {
         let name = &login.client_secret_env;
-        let read = std::env::var(name).map_err(|_| format!("the environment variable {name} is not set"));
+        let read = std::env::var(name).map_err(|_| not_set(name));
         ("auth.login.client_secret_env", read)
     };
     let text = Zeroizing::new(read.map_err(|reason| config.blame(key, reason))?);

@@ -14,7 +14,7 @@ use crate::{
         Config, ConfigError,
         lists::Lists,
         routing::{Auto, BUILTIN_ECHO, BUILTIN_LLM, InFlightEntry, UpstreamEntry},
-        secret::without_line_end,
+        secret::{not_set, without_line_end},
     },
     domain::{
         alias::Alias,
@@ -127,10 +127,7 @@ fn target(upstream: &UpstreamEntry, secret: Option<&str>) -> Result<Target, (&'s
 fn secret(upstream: &UpstreamEntry) -> Result<Option<String>, (&'static str, String)> {
     if let Some(name) = &upstream.secret_env {
         let value = std::env::var(name).ok().map(|value| without_line_end(&value).to_owned());
-        return value
-            .filter(|value| !value.is_empty())
-            .map(Some)
-            .ok_or(("secret_env", format!("the environment variable {name} is not set")));
+        return value.filter(|value| !value.is_empty()).map(Some).ok_or_else(|| ("secret_env", not_set(name)));
     }
     let Some(path) = &upstream.secret_file else {
         return Ok(None);

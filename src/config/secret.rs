@@ -6,6 +6,8 @@ use schemars::{JsonSchema, r#gen::SchemaGenerator, schema::Schema};
 use serde::{Deserialize, Deserializer, de::Error};
 use zeroize::Zeroizing;
 
+use crate::domain::redaction::redact;
+
 /// The longest that an administrator may give.
 const MAX_CHARACTERS: u32 = 8_192;
 
@@ -51,6 +53,18 @@ pub fn without_line_end(text: &str) -> &str {
     text.trim_end_matches(['\n', '\r'])
 }
 
+/// What is said of an environment variable that should have a secret and is not set. What is no name of one may be the secret itself,
+/// and is not repeated.
+#[must_use]
+pub fn not_set(variable: &str) -> String {
+    let is_name = variable.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_name && redact(variable) == variable {
+        format!("the environment variable {variable} is not set")
+    } else {
+        "must be the name of the environment variable that has the secret, of A-Z a-z 0-9 _; the secret must not stand here".into()
+    }
+}
+
 impl Secret {
     /// The text of it.
     pub fn text(&self) -> &str {
@@ -74,4 +88,20 @@ pub struct HmacSecrets {
     pub signing: Zeroizing<Vec<u8>>,
     /// Only verifies: the secret before, or the one to come, while replicas are restarted one after the other.
     pub other: Option<Zeroizing<Vec<u8>>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_the_place_of_a_variables_name_is_not_repeated() {
+        for name in ["OPENAI_API_KEY", "key2"] {
+            assert!(not_set(name).contains(name), "{name}");
+        }
+        for secret in ["sk-proj-0123456789abcdef", "gsk_0123456789abcdef01234567", "Bearer abc", "correct-horse"] {
+            let told = not_set(secret);
+            assert!(!told.contains(secret) && told.contains("the name of the environment variable"), "{told}");
+        }
+    }
 }

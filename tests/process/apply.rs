@@ -211,7 +211,10 @@ fn what_cannot_be_is_said_with_its_place_and_nothing_before_it_is_lost() {
         ("[[team]]\nname = \"a\"\n", "did you mean \"teams\"?"),
         ("[[users]]\nusername = \"a\"\nrole = \"user\"\nteam = \"none\"\n", "users[0].team: there is no team \"none\""),
         ("[[api_keys]]\nname = \"a\"\n", "api_keys[0].user: is missing"),
-        ("[[users]]\nusername = \"a\"\nrole = \"user\"\npassword_env = \"B\"\n", "the variable B is not set"),
+        (
+            "[[users]]\nusername = \"a\"\nrole = \"user\"\npassword_env = \"B\"\n",
+            "the environment variable B is not set",
+        ),
         (
             "[[users]]\nusername = \"a\"\nrole = \"user\"\npassword = \"a long password for a\"\n",
             "users[0].password: must not stand in the file; use password_env or password_file",
@@ -327,7 +330,7 @@ fn all_that_is_wrong_is_told_at_once_with_its_line_before_anything_is_changed() 
             ":5: users[0].username: ",
             ":6: users[0].role: ",
             ":7: users[0].team: there is no team \"none\"",
-            ":11: users[1].password_env: the variable NOT_SET is not set",
+            ":11: users[1].password_env: the environment variable NOT_SET is not set",
             ":15: api_keys[0].routes[0]: there is no route \"nowhere\"",
             ":16: api_keys[0].expires_at: must be in the future",
             ":20: limits[0].per: ",

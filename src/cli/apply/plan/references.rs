@@ -2,9 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::cli::apply::{
-    document::{Entry, Kind},
-    mistakes::Mistake,
+use crate::{
+    cli::apply::{
+        document::{Entry, Kind},
+        mistakes::Mistake,
+    },
+    config::secret::{not_set, without_line_end},
 };
 
 /// A field with the id of something that the file names, or that is there already.
@@ -71,14 +74,12 @@ pub(super) fn set_secret(entry: &mut Entry) -> Result<(), Mistake> {
     let found = match (entry.take_text(&variable)?, entry.take_text(&file)?) {
         (None, None) => return Ok(()),
         (Some(_), Some(_)) => return Err(entry.bad(&file, format!("give {variable} or {file}, not both"))),
-        (Some(name), None) => {
-            std::env::var(&name).map_err(|_| entry.bad(&variable, format!("the variable {name} is not set")))?
-        }
+        (Some(name), None) => std::env::var(&name).map_err(|_| entry.bad(&variable, not_set(&name)))?,
         (None, Some(path)) => {
             std::fs::read_to_string(&path).map_err(|error| entry.bad(&file, format!("{path}: {error}")))?
         }
     };
-    let secret = crate::config::secret::without_line_end(&found);
+    let secret = without_line_end(&found);
     entry.fields.insert(field.to_owned(), secret.into());
     Ok(())
 }
