@@ -253,7 +253,9 @@ impl Bill {
                 let priced = priced.as_deref();
                 let cost = priced.and_then(|priced| tokens.cost(&priced.price, &taken)).unwrap_or(self.held);
                 let estimated = taken.estimated || !priced.is_some_and(|priced| knows_tier(&priced.price, &taken));
-                let served = tokens.offer().zip(priced).map(|(offer, priced)| offer.served(priced));
+                let other = |(model, usage): &(String, Usage)| tokens.served(Some(model), usage);
+                let others: Vec<Arc<Priced>> = taken.of_others.iter().filter_map(other).collect();
+                let served = tokens.offer().zip(priced).map(|(offer, priced)| offer.served(priced, &others));
                 let model = priced.map(|priced| Arc::clone(&priced.model));
                 let usage = taken.usage;
                 self.note.set(Paid { cost, tokens: Some((usage.input_tokens, usage.output_tokens)), model });

@@ -29,9 +29,13 @@ pub struct Offer {
     /// The most that it can cost.
     pub amount: Money,
     fits: Rc<[Fit]>,
-    /// The accounts that it is counted in, where these are not all that money is held in.
-    pub accounts: Option<Vec<BudgetAccount>>,
+    /// The model that was asked for.
+    asked: Rc<str>,
+    held_in: HeldIn,
 }
+
+/// The budgets that the money of a call is held in, each with its account there.
+pub type HeldIn = Rc<[(Arc<Budget>, BudgetAccount)]>;
 
 /// What of the amount of an offer follows from the output bound, for one of the models that may serve.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +49,7 @@ struct Fit {
 /// What a call may cost at all of its places; never empty.
 pub struct Offers {
     /// The model that was asked for.
-    asked: String,
+    asked: Rc<str>,
     offers: Vec<Offer>,
 }
 
@@ -53,6 +57,7 @@ impl Offers {
     /// For the places `aims` of a call on this route.
     pub fn new(gate: &Gate, route: &Route, asked: &Asked, aims: &[Aim]) -> Result<Self, Refusal> {
         let (mut offers, mut first) = (Vec::<Offer>::with_capacity(aims.len()), None);
+        let name: Rc<str> = asked.model().into();
         let mut dialects: Vec<Dialect> = vec![];
         for aim in aims {
             let dialect = gate.routing.read().dialect(&aim.upstream);
@@ -61,7 +66,7 @@ impl Offers {
                 offers.iter().zip(&dialects).find(|(offer, known)| offer.aim.model == aim.model && **known == dialect);
             let offer = match same {
                 Some((offer, _)) => Ok(Offer { aim: aim.clone(), ..offer.clone() }),
-                None => offer(gate, &route.metering, asked, (aim, dialect)),
+                None => offer(gate, &route.metering, (asked, &name), (aim, dialect)),
             };
             match offer {
                 Ok(offer) => {
@@ -73,7 +78,7 @@ impl Offers {
         }
         match first {
             Some(refusal) if offers.is_empty() => Err(refusal),
-            _ => Ok(Self { asked: asked.model().to_owned(), offers }),
+            _ => Ok(Self { asked: name, offers }),
         }
     }
 
@@ -94,7 +99,7 @@ impl Offers {
 
     /// Whether the budget counts the call, at any of its places.
     pub fn is_counted_in(&self, budget: &Budget) -> bool {
-        self.offers.iter().any(|offer| offer.is_counted_in(budget, &self.asked))
+        self.offers.iter().any(|offer| offer.may_count_in(budget))
     }
 
     /// The largest output bound by which the call would cost no more than this, wherever it is served.
@@ -105,24 +110,16 @@ impl Offers {
 
     /// Gives up places that these budgets have no room for; whether any is left.
     pub fn retreat(&mut self, short: &[Shortfall]) -> bool {
-        let Self { asked, offers } = self;
         let room = |offer: &Offer, short: &Shortfall| {
-            let is_counted = offer.is_counted_in(&short.budget, asked);
-            is_counted.then(|| short.balance.remaining(short.budget.limit))
+            offer.may_count_in(&short.budget).then(|| short.balance.remaining(short.budget.limit))
         };
-        retreat(offers, short, |offer| offer.amount, room);
-        !offers.is_empty()
+        retreat(&mut self.offers, short, |offer| offer.amount, room);
+        !self.offers.is_empty()
     }
 
-    /// The offers, each with the accounts that it is counted in; `budgets` are those that money is held in.
-    pub fn settled(self, budgets: &[(&Budget, BudgetAccount)]) -> Vec<Offer> {
-        let Self { asked, offers } = self;
-        let accounts = |offer: &Offer| {
-            let counted = budgets.iter().filter(|(budget, _)| offer.is_counted_in(budget, &asked));
-            let accounts: Vec<BudgetAccount> = counted.map(|(_, account)| *account).collect();
-            (accounts.len() < budgets.len()).then_some(accounts)
-        };
-        offers.into_iter().map(|offer| Offer { accounts: accounts(&offer), ..offer }).collect()
+    /// The offers, as money is held for them in these budgets.
+    pub fn settled(self, held_in: &HeldIn) -> Vec<Offer> {
+        self.offers.into_iter().map(|offer| Offer { held_in: Rc::clone(held_in), ..offer }).collect()
     }
 }
 
@@ -132,23 +129,42 @@ impl Offer {
         self.priced.first().map_or("", |priced| &priced.model)
     }
 
-    /// What the books say of a call that was served there, and billed by this price.
-    pub fn served(&self, billed: &Priced) -> Served {
+    /// What the books say of a call that was served there, billed by this price, and in which the `others` took part. It is counted
+    /// where any of these models is: by the name that was asked for, by the one that it has there, or by its own.
+    pub fn served(&self, billed: &Priced, others: &[Arc<Priced>]) -> Served {
+        let counts = |budget: &Budget| {
+            self.names().any(|name| budget.models.contains(Some(name)))
+                || budget.models.contains(Some(&billed.model))
+                || others.iter().any(|other| budget.models.contains(Some(&other.model)))
+        };
+        let counted = self.held_in.iter().filter(|(budget, _)| counts(budget));
+        let accounts: Vec<BudgetAccount> = counted.map(|(_, account)| *account).collect();
         Served {
             upstream: self.aim.upstream.to_string(),
             model: Some(billed.model.to_string()),
             price_version: Some(billed.version),
-            accounts: self.accounts.clone(),
+            accounts: (accounts.len() < self.held_in.len()).then_some(accounts),
         }
     }
 
-    /// By the name that was asked for, or by the one that it has there.
-    fn is_counted_in(&self, budget: &Budget, asked: &str) -> bool {
-        budget.models.contains(Some(asked)) || budget.models.contains(Some(self.model()))
+    /// The name that was asked for, and the one that its model has there.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        [&*self.asked, self.model()].into_iter()
+    }
+
+    /// Whether the budget counts it, whichever of the models serves that the request lets serve.
+    fn may_count_in(&self, budget: &Budget) -> bool {
+        self.names().any(|name| budget.models.contains(Some(name)))
+            || self.priced.iter().any(|priced| budget.models.contains(Some(&priced.model)))
     }
 }
 
-fn offer(gate: &Gate, metering: &Metering, asked: &Asked, (aim, dialect): (&Aim, Dialect)) -> Result<Offer, Refusal> {
+fn offer(
+    gate: &Gate,
+    metering: &Metering,
+    (asked, name): (&Asked, &Rc<str>),
+    (aim, dialect): (&Aim, Dialect),
+) -> Result<Offer, Refusal> {
     let priced = {
         let book = gate.prices.read();
         let find = |model: &str| book.find(model).cloned().ok_or_else(|| Refusal::UnpricedModel(model.to_owned()));
@@ -161,7 +177,8 @@ fn offer(gate: &Gate, metering: &Metering, asked: &Asked, (aim, dialect): (&Aim,
     let too_dear = |error: TooDear| Refusal::invalid("/model", error.to_string());
     let fees = fees(metering, bound.tools.iter().map(|(tool, calls)| (tool.as_str(), *calls))).map_err(too_dear)?;
     let (amount, fits) = dearest(&candidates, &bound, fees).map_err(too_dear)?;
-    Ok(Offer { aim: aim.clone(), bound: Rc::new(bound), amount, fits, priced, accounts: None })
+    let (bound, asked, held_in) = (Rc::new(bound), Rc::clone(name), HeldIn::default());
+    Ok(Offer { aim: aim.clone(), priced, bound, amount, fits, asked, held_in })
 }
 
 /// The hold of the dearest of the models that may serve the call, and what bounds on the answers make of that of each.

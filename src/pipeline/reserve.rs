@@ -9,7 +9,7 @@ use super::{
     audit::Paid,
     bill::{Bill, Open, Terms, Tokens},
     limit::{Admitted, subject},
-    offers::Offers,
+    offers::{HeldIn, Offers},
     rewritten::Rewritten,
     visit::Visit,
 };
@@ -19,7 +19,7 @@ use crate::{
         budget::{Budget, Scope, Shortfall},
         failover::Aim,
         ids::ApiKeyId,
-        ledger::{BudgetAccount, Claim, End, Purpose, Shortage},
+        ledger::{Claim, End, Purpose, Shortage},
         limit::Subject,
         money::Money,
         network::Network,
@@ -108,9 +108,12 @@ pub async fn reserve(
         Price::Fixed(price) => Ok(Reserved { open: bill(Terms::Fixed(price)), aims, rewritten: Rewritten::default() }),
         Price::Tokens(offers) => {
             let now = visit.call.time;
-            let account = |(subject, budget): &(Subject, Arc<Budget>)| budget.claim(*subject, now).account;
-            let accounts: Vec<(&Budget, BudgetAccount)> = budgets.iter().map(|it| (&*it.1, account(it))).collect();
-            let offers = offers.settled(&accounts);
+            let with_account = |(subject, budget): (Subject, Arc<Budget>)| {
+                let account = budget.claim(subject, now).account;
+                (budget, account)
+            };
+            let held_in: HeldIn = budgets.into_iter().map(with_account).collect();
+            let offers = offers.settled(&held_in);
             let is_less = offers.len() < aims.len();
             let aims = if is_less { offers.iter().map(|offer| offer.aim.clone()).collect() } else { aims };
             let rewritten = Rewritten::of(&offers);

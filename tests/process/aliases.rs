@@ -124,13 +124,35 @@ fn a_stream_has_the_name_that_was_asked_for_in_each_event_and_every_other_byte_s
     }
 }
 
+fn budget(name: &str, models: &str, limit: &str) -> String {
+    format!(
+        "[[budgets]]\nname=\"{name}\"\nscope=\"global\"\nmodels=[{models}]\nlimit_usd=\"{limit}\"\nperiod=\"total\"\n"
+    )
+}
+
+/// Which of the models serves that a request names, its upstream decides.
+#[test]
+fn a_budget_counts_a_model_that_the_request_lets_serve_in_place_of_the_one_it_asks_for() {
+    let asked = r#"{"model":"other","models":["dear"],"max_tokens":10,"messages":[]}"#;
+    let budgets = |dear: &str| [budget("asked", "\"other\"", "1"), budget("dear", "\"de*\"", dear)].concat();
+    let row = start_with(&budgets("1"));
+    for (served, cost, of_dear) in [("dear", "0.0011", "0.0011"), ("other", "0.001111", "0.0011")] {
+        let mut client = row.call("POST", asked);
+        row.answer(0, "200 OK", &answer_of(served));
+        assert_eq!(client.message().status(), 200, "{served}");
+        assert_eq!((settled(&row, "asked"), settled(&row, "dear")), (json!(cost), json!(of_dear)), "{served}");
+    }
+
+    let row = start_with(&budgets("0.001"));
+    let mut client = row.call("POST", asked);
+    let refused = client.message();
+    refused.assert_problem(402, "budget-exhausted");
+    assert!(refused.text().contains("\"name\":\"dear\""), "{}", refused.text());
+    row.assert_unasked(0);
+}
+
 #[test]
 fn a_budget_without_room_for_one_target_leaves_the_others_and_is_not_billed_for_them() {
-    let budget = |name: &str, models: &str, limit: &str| {
-        format!(
-            "[[budgets]]\nname=\"{name}\"\nscope=\"global\"\nmodels=[{models}]\nlimit_usd=\"{limit}\"\nperiod=\"total\"\n"
-        )
-    };
     let budgets = [
         budget("named", "\"fast\"", "1"),
         budget("served", "\"cheap \\\"1\\\"\"", "1"),
