@@ -65,6 +65,8 @@ pub struct Lane {
     pub target: Arc<Target>,
     condition: Condition,
     importance: Importance,
+    /// The model that is asked for there, of a call to one.
+    model: Option<Arc<str>>,
 }
 
 /// The only way, or several with the rules to choose by.
@@ -102,7 +104,8 @@ impl Choice<'_> {
 
 impl Lane {
     fn is_fit(&self, now_ms: u64) -> bool {
-        self.condition.is_fit(now_ms) && self.target.in_flight.has_room(self.importance)
+        let rests = || self.model.as_deref().is_some_and(|model| self.condition.rests_for(model, now_ms));
+        self.condition.is_fit(now_ms) && !rests() && self.target.in_flight.has_room(self.importance)
     }
 
     /// Whether there is a connection to it.
@@ -110,25 +113,36 @@ impl Lane {
         matches!(self.target.kind, Kind::Http(_))
     }
 
-    fn of(routing: &Routing, name: &str, importance: Importance) -> Option<Self> {
-        let (target, condition) = routing.upstream(name)?;
-        Some(Self { target: Arc::clone(target), condition: condition.clone(), importance })
+    /// `asked` is the model that was asked for, which may have another name there.
+    fn of(routing: &Routing, aim: &Aim, (importance, asked): (Importance, Option<&Arc<str>>)) -> Option<Self> {
+        let (target, condition) = routing.upstream(&aim.upstream)?;
+        let model = aim.model.as_ref().or(asked).cloned();
+        Some(Self { target: Arc::clone(target), condition: condition.clone(), importance, model })
+    }
+
+    /// It asks not to be called before then. Services limit the calls to each model by themselves (429).
+    fn rest(&self, status: u16, until_ms: u64, now_ms: u64) {
+        match &self.model {
+            Some(model) if status == 429 => self.condition.rest_model(model, until_ms, now_ms),
+            _ => self.condition.rest(until_ms),
+        }
     }
 }
 
 impl Attempts {
-    /// For a call on this route to one of these places; none where one leads nowhere, which no valid configuration has.
+    /// For a call on this route to one of these places, perhaps to a model; none where one leads nowhere, which no valid
+    /// configuration has.
     pub fn of(
         gate: &Gate,
         (route, aims): (&Route, &Arc<[Aim]>),
-        (request, method): (RequestId, &str),
+        (request, method, model): (RequestId, &str, Option<&str>),
         note: AttemptsNote,
     ) -> Option<Self> {
-        let routing = gate.routing.read();
+        let (routing, asked) = (gate.routing.read(), model.map(Arc::<str>::from));
+        let lane = |aim: &Aim| Lane::of(&routing, aim, (route.importance, asked.as_ref()));
         let lanes = if let [aim] = &**aims {
-            Lanes::One(Lane::of(&routing, &aim.upstream, route.importance)?)
+            Lanes::One(lane(aim)?)
         } else {
-            let lane = |aim: &Aim| Lane::of(&routing, &aim.upstream, route.importance);
             let lanes = aims.iter().map(lane).collect::<Option<Rc<[Lane]>>>()?;
             let (aims, retry) = (Arc::clone(aims), Arc::clone(&route.retry));
             Lanes::Several { aims, retry, lanes, at: routing.next_place() }
@@ -351,7 +365,7 @@ impl Attempts {
                 let retry_after = answer.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
                 let (status, now) = (answer.status.as_u16(), || self.clock.now().as_second());
                 if let Some(seconds) = retry_after.and_then(|text| rest_s(status, Some(text), now())) {
-                    lane.condition.rest(now_ms.saturating_add(seconds.saturating_mul(MS_IN_S)));
+                    lane.rest(status, now_ms.saturating_add(seconds.saturating_mul(MS_IN_S)), now_ms);
                 }
                 self.tell_at(now_ms, lane, Failure::of_status(answer.status));
             }

@@ -56,7 +56,7 @@ pub async fn forward(
 ) -> Result<Forwarded, Refusal> {
     let note = visit.record.known.attempts_note();
     let Reserved { mut open, aims, rewritten } = reserved;
-    let asked = (visit.call.id, &*visit.call.method);
+    let asked = (visit.call.id, &*visit.call.method, visit.record.known.asked_model());
     let attempts = Attempts::of(visit.gate, (route, &aims), asked, note).ok_or(Refusal::UpstreamFailed)?;
     if attempts.may_retry() && rewritten.is_empty() && body.is_within(MAX_KEPT_BYTES) {
         // Kept, so that it can be sent again.

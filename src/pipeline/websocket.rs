@@ -139,7 +139,8 @@ pub async fn carry(
     route: &Route,
 ) -> Result<HttpResponse, Refusal> {
     let Visit { gate, call, record, .. } = visit;
-    let attempts = Attempts::of(gate, (route, &reserved.aims), (call.id, &*call.method), record.known.attempts_note());
+    let attempts =
+        Attempts::of(gate, (route, &reserved.aims), (call.id, &*call.method, None), record.known.attempts_note());
     let attempts = attempts.ok_or(Refusal::UpstreamFailed)?;
     let (lane, pass) = attempts.one().ok_or_else(|| refusal_of(&attempts.unfit(), &gate.shape.body))?;
     let target = &lane.target;

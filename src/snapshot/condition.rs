@@ -4,6 +4,7 @@
 //! by the pure rules of [`failover`](crate::domain::failover). A fit upstream costs a call a few reads.
 
 mod outage;
+mod resting;
 
 use std::sync::{
     Arc,
@@ -12,7 +13,7 @@ use std::sync::{
 
 use arc_swap::ArcSwap;
 
-use self::outage::Outage;
+use self::{outage::Outage, resting::Resting};
 use crate::domain::failover::{
     allowance,
     breaker::{Breaker, Rules},
@@ -37,6 +38,8 @@ struct Marks {
     /// Health checks that failed since one was good.
     bad_checks: AtomicU64,
     rests_until_ms: AtomicU64,
+    /// The models that it asks not to be called for.
+    models: Resting,
     saved: AtomicU64,
     few_until_ms: AtomicU64,
     /// Until when it is not told again that it refuses what it is sent.
@@ -73,7 +76,7 @@ impl Drop for Trial {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     Fit,
-    /// It has asked not to be called for a while.
+    /// It has asked not to be called for a while, for one of its models at least.
     Resting,
     /// One call tries whether it is back.
     Trying,
@@ -170,6 +173,17 @@ impl Condition {
         self.marks.rests_until_ms.fetch_max(until_ms, Relaxed);
     }
 
+    /// It asks not to be called for this model before then.
+    pub fn rest_model(&self, model: &str, until_ms: u64, now_ms: u64) {
+        self.marks.models.add(model, until_ms, now_ms);
+    }
+
+    /// Whether it has asked not to be called for this model.
+    #[must_use]
+    pub fn rests_for(&self, model: &str, now_ms: u64) -> bool {
+        self.marks.models.has(model, now_ms)
+    }
+
     /// It has refused a call as one that may not be made (401, 403). Whether that is to be told: once a minute.
     #[must_use]
     pub fn refuses(&self, now_ms: u64) -> bool {
@@ -226,6 +240,7 @@ impl Condition {
             Breaker::Open { until_ms } if self.rules.is_some() && *until_ms > now_ms => State::Open,
             Breaker::Open { .. } | Breaker::Trying { .. } if self.rules.is_some() => State::Trying,
             _ if self.marks.rests_until_ms.load(Relaxed) > now_ms => State::Resting,
+            _ if self.marks.models.is_any(now_ms) => State::Resting,
             _ => State::Fit,
         }
     }
@@ -311,5 +326,16 @@ mod tests {
         assert_eq!((after.is_fit(10), after.state(10)), (false, State::Ill));
         after.health(true);
         assert!(condition.is_fit(10));
+    }
+
+    #[test]
+    fn a_model_that_rests_leaves_its_upstream_fit_for_others() {
+        let condition = Condition::default();
+        condition.rest_model("a", 10, 0);
+        assert_eq!(
+            [("a", 9), ("b", 9), ("a", 10)].map(|(model, at)| condition.rests_for(model, at)),
+            [true, false, false]
+        );
+        assert_eq!((condition.is_fit(9), condition.state(9), condition.state(10)), (true, State::Resting, State::Fit));
     }
 }

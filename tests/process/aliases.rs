@@ -187,6 +187,31 @@ fn a_budget_without_room_for_one_target_leaves_the_others_and_is_not_billed_for_
     (0..3).for_each(|upstream| row.assert_unasked(upstream));
 }
 
+/// Services limit the calls to each model by themselves.
+#[test]
+fn a_model_that_was_called_too_often_leaves_the_other_models_of_its_upstream_alone() {
+    let two = r#"
+[[models]]
+name = "two"
+targets = [{ upstream = "a", model = "dear" }, { upstream = "a", model = "cheap \"1\"", priority = 1 }]
+"#;
+    let row = start_with(two);
+    let asked = ASKED.replace(r#" : "fast""#, r#" : "two""#);
+    let mut client = row.call("POST", &asked);
+    row.answer(0, "429 Too Many Requests\r\nretry-after: 3600", "later");
+    assert_eq!(row.answer(0, "200 OK", &answer_of("cheap")), asked.replace(r#" : "two""#, r#" : "cheap \"1\"""#));
+    assert_eq!(client.message().status(), 200);
+    // The first model is asked for nothing more, by any name, and the other one at once.
+    let mut client = row.call("POST", &asked);
+    assert_eq!(row.answer(0, "200 OK", &answer_of("cheap")), asked.replace(r#" : "two""#, r#" : "cheap \"1\"""#));
+    let answer = client.message();
+    assert_eq!(tried(&row.record(&answer.request_id())), [("a".into(), json!(200))]);
+    let mut client = row.call("POST", ASKED);
+    row.answer(1, "200 OK", &answer_of("cheap"));
+    assert_eq!(client.message().status(), 200);
+    row.assert_unasked(0);
+}
+
 #[test]
 fn a_name_is_listed_beside_the_models_and_can_be_called_where_one_of_its_targets_has_a_price() {
     let row = start();

@@ -19,7 +19,7 @@ use crate::{
 /// Begins the call.
 pub(super) fn begin(visit: &Visit<'_>, request: &HttpRequest, route: &Route, mut plan: Plan) {
     let Visit { gate, call, record, .. } = visit;
-    let attempts = Attempts::of(gate, (route, &route.aims), (call.id, "GET"), AttemptsNote::default());
+    let attempts = Attempts::of(gate, (route, &route.aims), (call.id, "GET", None), AttemptsNote::default());
     let Some(mut attempts) = attempts else { return };
     let Ok(mut outgoing) =
         outgoing((call, record.known.principal().map(AsRef::as_ref)), request, route, OutgoingBody::Empty)
