@@ -45,5 +45,27 @@ pub async fn choose(
     };
     let authorized = authorized.on(Arc::clone(&route), method)?;
     visit.record.known.destination(authorized.destination());
+    check_others(visit, &route, &asked)?;
     Ok(Chosen { authorized, route, asked: Some(asked) })
+}
+
+/// Which of the models serves that a request names, its upstream decides. So one route must serve them all: the roles, the limits and
+/// the upstreams of another were not asked.
+fn check_others(visit: &Visit<'_>, route: &Route, asked: &Asked) -> Result<(), Refusal> {
+    let routing = visit.gate.routing.read();
+    for model in asked.other_models() {
+        match routing.route_of(route, &visit.call.method, model) {
+            Some(other) if other.name == route.name => {}
+            Some(_) => {
+                let reason = format!(
+                    "the route \"{}\", which serves {}, does not serve {model}: ask for that model by itself",
+                    route.name,
+                    asked.model()
+                );
+                return Err(Refusal::invalid("/model", reason));
+            }
+            None => return Err(Refusal::ModelNotServed(model.to_owned())),
+        }
+    }
+    Ok(())
 }

@@ -396,14 +396,19 @@ fn routes_of_one_path_are_chosen_by_the_model() {
         route("users", "c", "\"oth*\"", "user"),
     ];
     let row = start_with(&routes.concat());
-    let call = |model: &str| {
-        let body = json!({ "model": model, "max_tokens": 5, "messages": [] }).to_string();
+    let call_with = |model: &str, others: &[&str]| {
+        let mut body = json!({ "model": model, "max_tokens": 5, "messages": [] });
+        if !others.is_empty() {
+            body["models"] = json!(others);
+        }
+        let body = body.to_string();
         let mut client = row.gateway.connect();
         let head = request("POST", "/by-model", &row.token);
         let length = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
         client.say(format!("{}{length}\r\n{body}", head.strip_suffix("\r\n").unwrap()));
         client
     };
+    let call = |model: &str| call_with(model, &[]);
     for (model, upstream, name) in [("dear", 2, "one"), ("cheap \"1\"", 1, "cheap"), ("fast", 0, "dear")] {
         let mut client = call(model);
         row.answer(upstream, "200 OK", &answer_of(model));
@@ -414,4 +419,14 @@ fn routes_of_one_path_are_chosen_by_the_model() {
     }
     call("none").message().assert_problem(404, "not-found");
     call("other").message().assert_problem(403, "forbidden");
+    // What the upstream may serve instead belongs to the same route.
+    for other in ["dear", "other"] {
+        let mut client = call_with("cheap \"1\"", &[other]);
+        let refused = client.message();
+        refused.assert_problem(400, "invalid-request");
+        assert!(refused.text().contains(&format!("does not serve {other}")), "{}", refused.text());
+    }
+    call_with("cheap \"1\"", &["none"]).message().assert_problem(404, "not-found");
+    call_with("cheap \"1\"", &["cheap-2"]).message().assert_problem(403, "unpriced-model");
+    row.assert_unasked(1);
 }
