@@ -217,9 +217,9 @@ impl Identity {
     }
 
     /// The user that a verified token names, as the directory has them now.
-    async fn principal(&self, verified: &Verified) -> Result<Principal, Refusal> {
+    async fn principal(&self, verified: &Verified, now: Timestamp) -> Result<Principal, Refusal> {
         let bounds = match verified.key {
-            Some(key) => Some(self.keys.bounds(key).await?),
+            Some(key) => Some(self.keys.bounds(key, now).await?),
             None => None,
         };
         let look = || self.account(verified, bounds.as_deref());

@@ -16,6 +16,7 @@ on_both_stores!(
     a_token_may_do_what_the_key_may_that_it_was_exchanged_for,
     a_call_by_a_token_is_one_of_the_key_that_it_was_exchanged_for,
     lists_show_when_a_key_was_last_used,
+    a_key_is_used_by_the_token_that_it_was_exchanged_for,
     a_route_is_for_those_it_names,
     lists_are_filtered_by_name_and_team,
     a_secret_is_replaced_and_the_old_one_goes_on_as_long_as_it_says,
@@ -279,6 +280,22 @@ async fn lists_show_when_a_key_was_last_used(store: &TestStore) {
     let [first, second] =
         eventually("the use is kept", async || Some(last().await).filter(|last| !last[0].is_null())).await;
     assert!(first.as_str().unwrap().ends_with(":00Z") && second.is_null(), "{first} {second}");
+    gateway.finish().await;
+}
+
+async fn a_key_is_used_by_the_token_that_it_was_exchanged_for(store: &TestStore) {
+    let clock = Clock::manual(1_800_000_000);
+    let gateway = Setup::default().more_lists(LISTS).clock(&clock).start(store).await;
+    let user = gateway.user("ada", "user").await;
+    let ci = key(&gateway, &user, &json!({ "name": "ci" })).await;
+    let token = gateway.exchange(&ci).await.expect(200).json()["access_token"].as_str().unwrap().to_owned();
+    clock.advance(Duration::from_mins(2));
+    gateway.get("/me").token(&token).send().await.expect(200);
+    eventually("the use is kept", async || {
+        let list = gateway.get("/me/api-keys").token(&user.token).send().await.expect(200).json();
+        (list["items"][0]["last_used_at"] == "2027-01-15T08:02:00Z").then_some(())
+    })
+    .await;
     gateway.finish().await;
 }
 

@@ -22,7 +22,7 @@ use crate::{
     },
     snapshot::{
         Snapshot,
-        api_keys::{ApiKeys, KeyStanding},
+        api_keys::{ApiKeys, KeyStanding, Used},
         directory::Directory,
     },
 };
@@ -69,9 +69,7 @@ impl KeyCheck {
     /// The active user whose key this is, and what is known of the key.
     pub async fn owner(&self, key: &ApiKey, now: Timestamp) -> Result<(Arc<Account>, KeyStanding), Refusal> {
         let standing = self.standing(key, now).await?;
-        if let Some(minute) = standing.used.first_of_minute(now) {
-            self.users.note_use(key.id, minute);
-        }
+        self.note_use(key.id, &standing.used, now);
         let account = match self.directory.read().find(standing.user).cloned() {
             Some(account) => Some(account),
             // The key was read later than the users were.
@@ -84,6 +82,12 @@ impl KeyCheck {
         Ok((account, standing))
     }
 
+    fn note_use(&self, id: ApiKeyId, used: &Used, now: Timestamp) {
+        if let Some(minute) = used.first_of_minute(now) {
+            self.users.note_use(id, minute);
+        }
+    }
+
     async fn look_again(&self, standing: &KeyStanding) -> Result<Option<Arc<Account>>, Refusal> {
         let asked = self.users.catch_up().await;
         match self.directory.read().find(standing.user).cloned() {
@@ -92,9 +96,10 @@ impl KeyCheck {
         }
     }
 
-    /// What a key may do that a token was exchanged for. Without the key there is no such token any more.
-    pub async fn bounds(&self, id: ApiKeyId) -> Result<Arc<KeyBounds>, Refusal> {
-        let find = || self.api_keys.read().find(id).map(|key| (Arc::clone(&key.bounds), key.is_revoked));
+    /// What a key may do that a token was exchanged for, by which it is used. Without the key there is no such token any more.
+    pub async fn bounds(&self, id: ApiKeyId, now: Timestamp) -> Result<Arc<KeyBounds>, Refusal> {
+        let of_key = |key: &KeyStanding| (Arc::clone(&key.bounds), key.used.clone(), key.is_revoked);
+        let find = || self.api_keys.read().find(id).map(of_key);
         let mut known = find();
         if known.is_none() {
             // The token may have been made a moment ago on another replica.
@@ -105,7 +110,10 @@ impl KeyCheck {
             }
         }
         match known {
-            Some((bounds, false)) => Ok(bounds),
+            Some((bounds, used, false)) => {
+                self.note_use(id, &used, now);
+                Ok(bounds)
+            }
             _ => Err(Refusal::RevokedToken(Revocation::ApiKey)),
         }
     }
@@ -158,7 +166,7 @@ pub fn credential(id: ApiKeyId) -> Credential {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{crypto::MacKey, domain::ids::UserId, snapshot::api_keys::Used};
+    use crate::{crypto::MacKey, domain::ids::UserId};
     use uuid::Uuid;
 
     #[test]

@@ -48,7 +48,7 @@ pub async fn authenticate(visit: &Visit<'_>, headers: &HeaderMap) -> Result<Auth
         return identity.keys.principal(&key, now).await.map(known);
     }
     let principal = match identity.verify(&tokens.own, token, now.as_second()) {
-        Ok(verified) => identity.principal(&verified).await?,
+        Ok(verified) => identity.principal(&verified, now).await?,
         Err(refused) if identity.outside.may_know(refused) => {
             let verified = outside::verify(identity, &tokens.outside, token, refused, now).await?;
             outside::principal(identity, &verified).await?
