@@ -399,6 +399,17 @@ name = "of-the-key"
 scope = "user"
 limit_usd = 1
 period = "total"
+[[users]]
+username = "looks"
+role = "auditor"
+[[api_keys]]
+user = "ann"
+name = "other"
+role = "admin"
+[[api_keys]]
+user = "looks"
+name = "calls"
+role = "user"
 "#;
 
 #[test]
@@ -420,6 +431,8 @@ fn what_clashes_with_others_is_told_before_anything_is_changed() {
             ":39: limits[2].per: a limit with this name is per something else",
             ":49: budgets[0].period: stays as it is",
             ":52: budgets[1].scope: a budget with this name is for another kind of subject",
+            ":61: api_keys[0].role: is more than the user's, or another one's",
+            ":65: api_keys[1].role: is more than the user's, or another one's",
         ] {
             assert!(said.contains(&format!("gateway.toml{told}")), "{told}: {said}");
         }

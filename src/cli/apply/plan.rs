@@ -6,6 +6,7 @@ mod clashes;
 mod difference;
 mod look;
 mod references;
+mod roles;
 
 use std::collections::HashSet;
 
@@ -18,6 +19,7 @@ use self::{
     difference::{Difference, differences},
     look::{Known, Names, look_up, names, present},
     references::{Reference, identity, references, set_secret, text, write_only},
+    roles::Roles,
 };
 use super::{
     document::{Document, Entry, Kind},
@@ -63,6 +65,7 @@ struct Draft<'d> {
     names: Names,
     others: Others,
     admins: Admins,
+    roles: Roles,
     plan: Plan,
     known: Known,
     seen: HashSet<(Kind, String)>,
@@ -102,11 +105,14 @@ impl Draft<'_> {
         let id = present.as_ref().and_then(|present| text(present, "id"));
         let is_unwritten = entry.kind == Kind::ApiKey && self.unwritten.contains(&own.1);
         self.known.entry(own).or_insert_with(|| id.clone());
+        self.roles.note(&entry, present.as_ref());
         self.mistakes.extend(checks::mistakes(&entry, &references, present.as_ref(), &self.names));
         if self.mistakes.len() == before {
             let clashes = self.others.clashes(self.gateway, &entry, present.as_ref(), &self.names).await?;
             self.mistakes.extend(clashes);
             self.mistakes.extend(self.admins.take(self.gateway, &entry, present.as_ref()).await?);
+            let of_key = (&entry, references.as_slice());
+            self.mistakes.extend(self.roles.judge(self.gateway, of_key, present.as_ref()).await?);
         } else {
             self.others.expect(&entry);
         }
@@ -127,8 +133,8 @@ impl Plan {
         let others = Others::look(gateway, &document.entries).await?;
         let plan = Self { steps: vec![], unchanged: 0, not_compared: vec![] };
         let (known, seen, mistakes) = (Known::new(), HashSet::new(), document.mistakes.clone());
-        let mut draft =
-            Draft { gateway, names, others, admins: Admins::default(), plan, known, seen, mistakes, unwritten };
+        let (admins, roles) = (Admins::default(), Roles::default());
+        let mut draft = Draft { gateway, names, others, admins, roles, plan, known, seen, mistakes, unwritten };
         for entry in &document.entries {
             draft.take(entry.clone()).await?;
         }
