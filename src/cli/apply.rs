@@ -19,7 +19,7 @@ use clap::Args;
 use serde_json::Value;
 
 use self::{
-    document::{Document, Kind},
+    document::{Document, Entry, Kind},
     gateway::{Gateway, list},
     plan::Plan,
     secrets::{Secrets, unwritten},
@@ -61,7 +61,7 @@ impl Apply {
             if plan.is_empty() {
                 let (counted, not_compared) = (plan.counted(), plan.not_compared());
                 print(&format!("0 changes: {counted}, all is as the file says\n{not_compared}"));
-                return tell_unpriced(&gateway, &document).await;
+                return tell_what_is_without_effect(&gateway, &document).await;
             }
             let secrets = Secrets::open(self.secrets.as_deref(), plan.makes_keys() && !self.question.is_dry_run())?;
             if !self.question.answered(&plan.text())? {
@@ -69,22 +69,45 @@ impl Apply {
             }
             let done = plan.carry_out(&gateway, secrets).await?;
             print(&format!("{done} changes, {}\n", plan.counted()));
-            tell_unpriced(&gateway, &document).await
+            tell_what_is_without_effect(&gateway, &document).await
         })
     }
 }
 
-/// Names of the file whose targets get no call, as the gateway says now.
-async fn tell_unpriced(gateway: &Gateway, document: &Document) -> Result<(), Failure> {
-    for entry in document.entries.iter().filter(|entry| entry.kind == Kind::Model) {
-        let found = gateway.named(list(Kind::Model), &entry.name).await?;
-        let unpriced = found.iter().filter_map(|found| found.get("unpriced")?.as_array()).flatten();
-        for model in unpriced.filter_map(Value::as_str) {
-            let name = &entry.name;
-            let told = format!("warning: model {name}: its target \"{model}\" has no price: this target gets no call");
+/// What the file says to no effect, as the gateway says now.
+async fn tell_what_is_without_effect(gateway: &Gateway, document: &Document) -> Result<(), Failure> {
+    for entry in &document.entries {
+        let told = match entry.kind {
+            Kind::Model => unpriced(gateway, entry).await?,
+            Kind::Route => nobodys(gateway, entry).await?,
+            _ => vec![],
+        };
+        for what in told {
             // Nothing is left to do if standard error is closed.
-            drop(writeln!(std::io::stderr(), "{told}"));
+            drop(writeln!(std::io::stderr(), "warning: {} {}: {what}", entry.kind.noun(), entry.name));
         }
     }
     Ok(())
+}
+
+/// Targets of a name for models that get no call.
+async fn unpriced(gateway: &Gateway, entry: &Entry) -> Result<Vec<String>, Failure> {
+    let found = gateway.named(list(Kind::Model), &entry.name).await?;
+    let unpriced = found.iter().filter_map(|found| found.get("unpriced")?.as_array()).flatten();
+    let told = |model: &str| format!("its target \"{model}\" has no price: this target gets no call");
+    Ok(unpriced.filter_map(Value::as_str).map(told).collect())
+}
+
+/// Teams and users whom a route is for, and who are not there.
+async fn nobodys(gateway: &Gateway, entry: &Entry) -> Result<Vec<String>, Failure> {
+    let mut told = vec![];
+    for (field, kind) in [("teams", Kind::Team), ("users", Kind::User)] {
+        let names = entry.fields.get(field).and_then(Value::as_array).into_iter().flatten();
+        for name in names.filter_map(Value::as_str) {
+            if gateway.named(list(kind), name).await?.is_empty() {
+                told.push(format!("is for the {} \"{name}\", and there is none", kind.noun()));
+            }
+        }
+    }
+    Ok(told)
 }

@@ -312,6 +312,24 @@ upstream = "one"
 "#;
 
 #[test]
+fn whom_a_route_is_for_and_who_is_not_there_is_warned_of() {
+    let scene = Scene::start();
+    let file = "[[teams]]\nname = \"here\"\n[[routes]]\nname = \"r\"\npath = \"/r\"\nmatch = \"exact\"\nmethods = [\"GET\"]\n\
+                roles = [\"user\"]\nupstream = \"builtin:echo\"\nteams = [\"here\", \"hear\"]\nusers = [\"admin\", \"gone\"]\n";
+    for _ in 0..2 {
+        let said = scene.done(file);
+        let warned: Vec<&str> = said.lines().filter(|line| line.starts_with("warning")).collect();
+        assert_eq!(
+            warned,
+            [
+                "warning: route r: is for the team \"hear\", and there is none",
+                "warning: route r: is for the user \"gone\", and there is none",
+            ]
+        );
+    }
+}
+
+#[test]
 fn a_secret_that_is_missing_makes_no_further_mistakes() {
     let (code, said) = Scene::start().apply(WITHOUT_ITS_SECRET, &["--yes"]);
     assert_eq!(code, Some(2), "{said}");
