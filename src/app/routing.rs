@@ -5,7 +5,7 @@
 
 mod plan;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 pub(super) use self::plan::Planned;
 use super::tls;
@@ -64,9 +64,15 @@ fn routing(lists: &Lists, targets: Vec<Target>, previous: &Routing) -> Routing {
         Some(before) => Target { in_flight: before.in_flight.bounded_as(target.in_flight.clone()), ..target },
         None => target,
     };
+    let is_moved = |target: &&Target| previous.target(&target.name).is_some_and(|before| !before.leads_as(target));
+    let moved: HashSet<Arc<str>> = targets.iter().filter(is_moved).map(|target| Arc::clone(&target.name)).collect();
     let targets = built_in.into_iter().chain(targets.into_iter().map(going_on));
     let dialects = lists.upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.dialect()));
-    let conditions = lists.upstreams.iter().map(|upstream| condition(upstream, previous));
+    let conditions = lists.upstreams.iter().map(|upstream| {
+        let known = previous.condition(&upstream.name).cloned().unwrap_or_default();
+        let is_moved = moved.contains(upstream.name.as_str());
+        condition(upstream, &if is_moved { known.elsewhere() } else { known })
+    });
     let checks = lists.upstreams.iter().filter_map(check).collect();
     let routing = Routing::new(RouteTable::new(routes), targets).with_dialects(dialects).with_conditions(conditions);
     routing.with_checks(checks).with_aliases(aliases)
@@ -80,8 +86,7 @@ fn check(upstream: &UpstreamEntry) -> Option<Check> {
 
 /// How fit an upstream is known to be, under the rules that are configured now. A breaker that nobody asked for keeps no
 /// call away that has no other place to go.
-fn condition(upstream: &UpstreamEntry, previous: &Routing) -> (Arc<str>, Condition) {
-    let known = previous.condition(&upstream.name).cloned().unwrap_or_default();
+fn condition(upstream: &UpstreamEntry, known: &Condition) -> (Arc<str>, Condition) {
     let rules = upstream.breaker.unwrap_or_default().rules();
     if upstream.health.is_none() {
         known.health(true);

@@ -44,7 +44,8 @@ struct Marks {
     few_until_ms: AtomicU64,
     /// Until when it is not told again that it refuses what it is sent.
     quiet_until_ms: AtomicU64,
-    outage: Outage,
+    /// What was told of it stays told where it is changed.
+    outage: Arc<Outage>,
 }
 
 /// For how long that is not told again.
@@ -104,6 +105,13 @@ impl Condition {
     #[must_use]
     pub fn under(&self, rules: Option<Rules>, is_strict: bool) -> Self {
         Self { rules, is_strict, marks: Arc::clone(&self.marks) }
+    }
+
+    /// The same upstream where its calls lead elsewhere, or go with another secret: nothing is known of how fit it is there.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        let marks = Marks { outage: Arc::clone(&self.marks.outage), ..Marks::default() };
+        Self { rules: self.rules, is_strict: self.is_strict, marks: Arc::new(marks) }
     }
 
     /// Whether a call may go there before others.
@@ -326,6 +334,20 @@ mod tests {
         assert_eq!((after.is_fit(10), after.state(10)), (false, State::Ill));
         after.health(true);
         assert!(condition.is_fit(10));
+    }
+
+    #[test]
+    fn of_an_upstream_that_leads_elsewhere_nothing_is_known() {
+        let before = open(true);
+        before.rest(1_000);
+        before.rest_model("a", 1_000, 2);
+        (0..2).for_each(|_| before.health(false));
+        let after = before.elsewhere();
+        assert_eq!((after.state(2), after.is_fit(2), before.state(2)), (State::Fit, true, State::Ill));
+        // A call that began before tells of the place before.
+        let _ = before.failed(3);
+        assert!(after.is_fit(3));
+        assert_eq!(after.succeeded(4), Some(3), "that it had failed was told, and so is that it serves again");
     }
 
     #[test]

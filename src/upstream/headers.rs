@@ -26,7 +26,7 @@ use super::{Identity, Original, OutgoingBody};
 use crate::domain::{session, sign_in};
 
 /// The header that authenticates the gateway to an upstream.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
     pub(super) name: HeaderName,
     pub(super) value: HeaderValue,

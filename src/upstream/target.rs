@@ -39,10 +39,17 @@ impl Target {
             Kind::Echo | Kind::Llm => None,
         }
     }
+
+    /// Whether calls reach the same place as those to the other one, by the same TLS and with the same secret.
+    #[must_use]
+    pub fn leads_as(&self, other: &Self) -> bool {
+        let tls = |target: &Self| target.own_tls.as_ref().map(|tls| tls.digest);
+        self.kind == other.kind && self.secret == other.secret && tls(self) == tls(other)
+    }
 }
 
 /// What answers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     Http(Base),
     Echo,
@@ -50,7 +57,7 @@ pub enum Kind {
 }
 
 /// The address of an HTTP upstream, and the path that all its paths begin with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
     scheme: Scheme,
     authority: Authority,

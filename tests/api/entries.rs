@@ -11,6 +11,7 @@ on_both_stores!(
     a_route_leads_to_its_upstream_as_soon_as_it_is_made,
     a_name_for_models_may_have_slashes,
     an_upstream_goes_on_when_another_is_changed,
+    an_upstream_that_is_led_elsewhere_is_asked_at_once,
     what_is_made_is_in_force_on_another_replica_and_after_a_restart,
     who_has_changed_something_sees_it_at_every_replica,
     what_does_not_go_together_with_the_file_is_left_out_and_can_be_deleted,
@@ -196,6 +197,31 @@ async fn an_upstream_goes_on_when_another_is_changed(store: &TestStore) {
         stream
     };
     let (called, _stream) = tokio::join!(gateway.get("/slow").token(&gateway.admin).send(), change);
+    assert_eq!(called.expect(200).text(), "ok");
+    gateway.finish().await;
+}
+
+async fn an_upstream_that_is_led_elsewhere_is_asked_at_once(store: &TestStore) {
+    let (gateway, origin) = (TestGateway::start(store).await, RawUpstream::start().await);
+    let mut broken = upstream("broken", format!("http://{}", RawUpstream::nowhere().await));
+    broken["breaker"] = json!({ "failures": 1, "within_s": 60, "open_s": 3600 });
+    made(&gateway, "/admin/upstreams", &broken).await;
+    made(&gateway, "/admin/routes", &route("broken", "broken")).await;
+    let ask = || gateway.get("/broken").token(&gateway.admin).send();
+    ask().await.problem(502, "upstream-failed");
+    call(&gateway, "PATCH", "/admin/upstreams/broken", &json!({ "timeout_s": 5 })).await.expect(200);
+    ask().await.problem(503, "temporary-reduced-capacity");
+    let elsewhere = json!({ "url": format!("http://{}", origin.address) });
+    call(&gateway, "PATCH", "/admin/upstreams/broken", &elsewhere).await.expect(200);
+    let (called, _) = tokio::join!(ask(), origin.serve(OK));
+    assert_eq!(called.expect(200).text(), "ok");
+    // So it is with another secret.
+    let fails = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+    let (called, _) = tokio::join!(ask(), origin.serve(fails));
+    called.expect(500);
+    ask().await.problem(503, "temporary-reduced-capacity");
+    call(&gateway, "PATCH", "/admin/upstreams/broken", &json!({ "secret": "another" })).await.expect(200);
+    let (called, _) = tokio::join!(ask(), origin.serve(OK));
     assert_eq!(called.expect(200).text(), "ok");
     gateway.finish().await;
 }
