@@ -58,8 +58,9 @@ pub fn check(path: &str) -> Result<(), UnsafePath> {
 /// What stands before a name in the path of a URL of the gateway.
 const BY_NAME: &str = "/by-name/";
 
-/// Before the names of models, many of which have slashes.
-const MODELS: &str = "/admin/models/";
+/// Before the names of models, many of which have slashes. Of the second one a route may have the place.
+const MODELS: [&str; 2] = ["/admin/models/", CALLABLE_MODELS];
+const CALLABLE_MODELS: &str = "/v1/models/";
 
 /// What may be escaped in such a name and nowhere else: only the gateway reads it, and once.
 const OF_NAMES: [&str; 5] = ["%2F", "%2f", "%5C", "%5c", "%25"];
@@ -81,9 +82,19 @@ pub fn check_own(path: &str) -> Result<(), UnsafePath> {
     check(&format!("{before}{plain}"))
 }
 
+/// The name of a model, as it is written, in the path of the URL that shows it. Where a route has that path, it is [`check`]ed as any
+/// other.
+#[must_use]
+pub fn model_in(path: &str) -> Option<&str> {
+    path.strip_prefix(CALLABLE_MODELS)
+}
+
 /// What stands before the names in the path of a URL of the gateway, and these.
 fn parted_at_names(path: &str) -> Option<(&str, &str)> {
-    let at = if path.starts_with(MODELS) { MODELS.len() } else { path.find(BY_NAME)?.saturating_add(BY_NAME.len()) };
+    let at = match MODELS.into_iter().find(|models| path.starts_with(models)) {
+        Some(models) => models.len(),
+        None => path.find(BY_NAME)?.saturating_add(BY_NAME.len()),
+    };
     path.split_at_checked(at)
 }
 

@@ -27,6 +27,7 @@ use crate::{
         access,
         failover::Aim,
         name::ModelName,
+        path, percent,
         price::book::{PriceBook, Priced},
         principal::Principal,
         refusal::Refusal,
@@ -115,7 +116,7 @@ pub struct AnthropicModel {
     created_at: &'static str,
 }
 
-/// The `{model}` of a path; it may have slashes.
+/// The `{model}` of a path; it may have slashes, escaped or not.
 pub struct PathModel(String);
 
 impl FromRequest for PathModel {
@@ -123,7 +124,9 @@ impl FromRequest for PathModel {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(request.match_info().get("model").unwrap_or_default().to_owned())))
+        // As it was written: the framework leaves some escapes as they are.
+        let name = path::model_in(request.uri().path()).and_then(percent::decoded);
+        ready(Ok(Self(name.unwrap_or_default())))
     }
 }
 

@@ -188,7 +188,7 @@ impl Shape {
             ));
         }
         if !call.is_of_the_server() {
-            let is_own = route::reserved(&call.path).is_some();
+            let is_own = route::reserved(&call.path).is_some() || path::model_in(&call.path).is_some();
             let checked = if is_own { path::check_own(&call.path) } else { path::check(&call.path) };
             checked.map_err(Refusal::UnsafePath)?;
         }

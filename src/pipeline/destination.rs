@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        path::UnsafePath,
+        path::{self, UnsafePath},
         refusal::Refusal,
         route::{Found, Route, reserved},
     },
@@ -46,7 +46,13 @@ fn own(managed: Managed) -> Result<Destination, Refusal> {
 /// reserved for it.
 fn at_route(routing: &Routing, call: &Call, managed: Managed) -> Result<Destination, Refusal> {
     match (routing.table.find(&call.method, &call.path), managed) {
-        (Found::Route(route), _) => Ok(Destination::Route(route)),
+        (Found::Route(route), _) => {
+            // A name in a URL of the gateway may have what no path has that is forwarded.
+            if path::model_in(&call.path).is_some() {
+                path::check(&call.path).map_err(Refusal::UnsafePath)?;
+            }
+            Ok(Destination::Route(route))
+        }
         (Found::Ambiguous, _) => Err(Refusal::UnsafePath(UnsafePath::OtherRoute)),
         (_, Managed::Found(url)) => Ok(Destination::Managed(url)),
         (Found::OtherMethods(methods), _) => Err(Refusal::MethodNotAllowed(methods)),

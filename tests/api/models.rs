@@ -78,10 +78,15 @@ async fn names_have_slashes_and_pages_have_ends(store: &TestStore) {
     })
     .await;
     assert_eq!(ids(&get(gateway, "/v1/models", admin, None).await), ["a/b/one", "a/two", "c"]);
-    for name in ["a/b/one", "a/two", "c"] {
-        let shown = get(gateway, &format!("/v1/models/{name}"), admin, None).await.expect(200).json();
+    // Clients escape the slashes.
+    for (written, name) in
+        [("a/b/one", "a/b/one"), ("a/two", "a/two"), ("c", "c"), ("a%2Fb%2Fone", "a/b/one"), ("a%2ftwo", "a/two")]
+    {
+        let shown = get(gateway, &format!("/v1/models/{written}"), admin, None).await.expect(200).json();
         assert_eq!(shown["id"], name);
     }
+    get(gateway, "/v1/models/a%2Fthree", admin, None).await.problem(404, "not-found");
+    get(gateway, "/v1/models/a%2F..%2Fc", admin, None).await.problem(400, "unsafe-path");
     let mut after = String::new();
     let mut seen = vec![];
     loop {
@@ -113,5 +118,6 @@ async fn a_route_with_the_path_goes_first(store: &TestStore) {
         drop(served);
         assert_eq!(answer.expect(200).text(), "{}");
     }
+    get(&gateway, "/v1/models/a%2Fb", &gateway.admin, None).await.problem(400, "unsafe-path");
     gateway.finish().await;
 }
