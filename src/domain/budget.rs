@@ -32,7 +32,7 @@ pub enum Scope {
     Global,
     Team,
     User,
-    /// The API key a call came with; calls with another credential are not counted.
+    /// The API key a call came with, or that its token was exchanged for; calls with another credential are not counted.
     Key,
 }
 

@@ -217,7 +217,7 @@ impl KeyBounds {
     }
 }
 
-/// The kind of credential a call came with.
+/// The kind of credential a call came with; of a token that an API key was exchanged for that is `api_key`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {

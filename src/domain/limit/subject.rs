@@ -23,7 +23,7 @@ pub enum Per {
     Global,
     Team,
     User,
-    /// The API key a call came with; calls with another credential are not counted.
+    /// The API key a call came with, or that its token was exchanged for; calls with another credential are not counted.
     Key,
     /// The network a call is believed to come from.
     Address,
