@@ -120,11 +120,12 @@ impl Lane {
         Some(Self { target: Arc::clone(target), condition: condition.clone(), importance, model })
     }
 
-    /// It asks not to be called before then. Services limit the calls to each model by themselves (429).
-    fn rest(&self, status: u16, until_ms: u64, now_ms: u64) {
-        match &self.model {
-            Some(model) if status == 429 => self.condition.rest_model(model, until_ms, now_ms),
-            _ => self.condition.rest(until_ms),
+    /// It asks not to be called within this time, or does not say so. Services limit the calls to each model by themselves (429).
+    fn rest(&self, status: u16, for_ms: Option<u64>, now_ms: u64) {
+        match (&self.model, for_ms) {
+            (Some(model), _) if status == 429 => self.condition.rest_model(model, for_ms, now_ms),
+            (_, Some(for_ms)) => self.condition.rest(now_ms.saturating_add(for_ms)),
+            (_, None) => {}
         }
     }
 }
@@ -364,8 +365,9 @@ impl Attempts {
                 self.reached = true;
                 let retry_after = answer.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
                 let (status, now) = (answer.status.as_u16(), || self.clock.now().as_second());
-                if let Some(seconds) = retry_after.and_then(|text| rest_s(status, Some(text), now())) {
-                    lane.rest(status, now_ms.saturating_add(seconds.saturating_mul(MS_IN_S)), now_ms);
+                let for_s = retry_after.and_then(|text| rest_s(status, Some(text), now()));
+                if for_s.is_some() || retry_after.is_none() {
+                    lane.rest(status, for_s.map(|seconds| seconds.saturating_mul(MS_IN_S)), now_ms);
                 }
                 self.tell_at(now_ms, lane, Failure::of_status(answer.status));
             }

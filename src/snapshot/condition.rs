@@ -181,9 +181,9 @@ impl Condition {
         self.marks.rests_until_ms.fetch_max(until_ms, Relaxed);
     }
 
-    /// It asks not to be called for this model before then.
-    pub fn rest_model(&self, model: &str, until_ms: u64, now_ms: u64) {
-        self.marks.models.add(model, until_ms, now_ms);
+    /// It was called too often for this model, and asks not to be called for it within `for_ms`, or does not say how long.
+    pub fn rest_model(&self, model: &str, for_ms: Option<u64>, now_ms: u64) {
+        self.marks.models.add(model, for_ms, now_ms);
     }
 
     /// Whether it has asked not to be called for this model.
@@ -340,7 +340,7 @@ mod tests {
     fn of_an_upstream_that_leads_elsewhere_nothing_is_known() {
         let before = open(true);
         before.rest(1_000);
-        before.rest_model("a", 1_000, 2);
+        before.rest_model("a", Some(1_000), 2);
         (0..2).for_each(|_| before.health(false));
         let after = before.elsewhere();
         assert_eq!((after.state(2), after.is_fit(2), before.state(2)), (State::Fit, true, State::Ill));
@@ -353,7 +353,7 @@ mod tests {
     #[test]
     fn a_model_that_rests_leaves_its_upstream_fit_for_others() {
         let condition = Condition::default();
-        condition.rest_model("a", 10, 0);
+        condition.rest_model("a", Some(10), 0);
         assert_eq!(
             [("a", 9), ("b", 9), ("a", 10)].map(|(model, at)| condition.rests_for(model, at)),
             [true, false, false]

@@ -212,6 +212,38 @@ targets = [{ upstream = "a", model = "dear" }, { upstream = "a", model = "cheap 
     row.assert_unasked(0);
 }
 
+/// Some services never say how long to wait.
+#[test]
+fn a_model_that_is_refused_again_and_again_is_left_alone_for_a_while() {
+    let row = start();
+    let served = answer_of("cheap");
+    let ok = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{served}",
+        served.len()
+    );
+    let mut is_left_alone = false;
+    for calls in 1..=20 {
+        let mut client = row.call("POST", ASKED);
+        let asked = |place: usize| Some((place, row.upstreams[place].try_accept()?));
+        let (place, mut wire) = eventually("one is asked", || (0..2).find_map(asked));
+        wire.message();
+        if place == 0 {
+            wire.say("HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+            row.answer(1, "200 OK", &served);
+        } else {
+            wire.say(&ok);
+        }
+        drop(wire);
+        assert_eq!(client.message().status(), 200);
+        is_left_alone = place == 1;
+        if is_left_alone {
+            assert!(calls > 5, "a few refusals are no reason");
+            break;
+        }
+    }
+    assert!(is_left_alone);
+}
+
 #[test]
 fn a_name_is_listed_beside_the_models_and_can_be_called_where_one_of_its_targets_has_a_price() {
     let row = start();
