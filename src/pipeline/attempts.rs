@@ -12,7 +12,7 @@ mod sent;
 use std::{fmt::Display, rc::Rc, sync::Arc};
 
 pub use self::failure::Failure;
-use self::sent::{better, ended, is_stale, miss_of};
+use self::sent::{better, ended, is_measure, is_stale, miss_of};
 use super::{
     audit::AttemptsNote,
     gate::Gate,
@@ -352,12 +352,7 @@ impl Attempts {
     /// Tells the upstream's condition what came of an attempt there, and its limit how long that took.
     fn judge(&mut self, lane: &Lane, sent: &Result<Answer, UpstreamError>, Timing { ended_ns, took_us }: Timing) {
         let now_ms = ended_ns / NS_IN_MS;
-        // How long an error took says nothing of how long an answer takes.
-        let is_measure = match sent {
-            Ok(answer) => !answer.status.is_server_error(),
-            Err(error) => error.is_timeout(),
-        };
-        if is_measure {
+        if is_measure(sent) {
             lane.target.in_flight.took(took_us, ended_ns / NS_IN_US);
         }
         match sent {

@@ -22,6 +22,15 @@ pub(super) const fn is_stale(sent: &Result<Answer, UpstreamError>) -> bool {
     matches!(sent, Err(UpstreamError::Stale(_)))
 }
 
+/// Whether it says how long an answer takes there. An error says nothing of that: it is quick where the upstream does nothing for it,
+/// and a request that gets one is anybody's to send.
+pub(super) fn is_measure(sent: &Result<Answer, UpstreamError>) -> bool {
+    match sent {
+        Ok(answer) => !answer.status.is_client_error() && !answer.status.is_server_error(),
+        Err(error) => error.is_timeout(),
+    }
+}
+
 /// The status, or the error, as it is put on record.
 pub(super) fn ended(sent: &Result<Answer, UpstreamError>) -> Result<u16, &'static str> {
     sent.as_ref().map(|answer| answer.status.as_u16()).map_err(UpstreamError::code)
@@ -35,5 +44,27 @@ pub(super) fn better(
     match (sent, before) {
         (Err(_), Some(Ok(answer))) => Ok(answer),
         (sent, _) => sent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+    use crate::upstream::{AnswerBody, Reason};
+
+    #[test]
+    fn only_answers_and_silence_say_how_long_an_answer_takes() {
+        let answered = |status: u16| {
+            let (status, headers) = (StatusCode::from_u16(status).unwrap(), HeaderMap::new());
+            Ok(Answer { status, reason: Reason::default(), headers, body: AnswerBody::Whole(bytes::Bytes::new()) })
+        };
+        for (status, measures) in
+            [(200, true), (204, true), (304, true), (400, false), (404, false), (429, false), (503, false)]
+        {
+            assert_eq!(is_measure(&answered(status)), measures, "{status}");
+        }
+        assert!(is_measure(&Err(UpstreamError::HeadTimeout)) && !is_measure(&Err(UpstreamError::Busy)));
     }
 }
