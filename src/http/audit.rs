@@ -3,7 +3,7 @@
 pub mod checkpoints;
 mod columns;
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, str::FromStr};
 
 use actix_web::web::{Data, Json};
 use jiff::Timestamp;
@@ -28,13 +28,14 @@ use crate::{
             body::KeptBody,
         },
         hex,
-        ids::{ApiKeyId, EntryId, RequestId, TeamId, UserId},
+        ids::{ApiKeyId, EntryId, InvalidId, RequestId, TeamId, UserId},
+        limit::{Per, UnknownSubject},
         principal::{Credential, CredentialKind, Role},
         refusal::Refusal,
     },
     http::failure::unavailable,
     store::{
-        StoreError,
+        Store, StoreError,
         audit::{AuditEntryRow, AuditFilter, AuditRecordRow},
     },
 };
@@ -151,13 +152,19 @@ pub struct AuditQuery {
     /// A time or a day; requests that began before.
     #[schemars(with = "Option<Moment>")]
     to: Option<String>,
+    /// A user's name, or id. A name is also that of who was deleted, here and below.
+    user: Option<String>,
     #[schemars(with = "Option<UserId>")]
     user_id: Option<String>,
     /// The name that the caller had at the time.
     username: Option<String>,
+    /// A team's name, or id: callers who are in it now.
+    team: Option<String>,
     /// Callers who are in this team now.
     #[schemars(with = "Option<TeamId>")]
     team_id: Option<String>,
+    /// An API key's name, `user/key`, or id.
+    key: Option<String>,
     #[schemars(with = "Option<ApiKeyId>")]
     key_id: Option<String>,
     /// The name of a route, or the template of one of the gateway's own URLs.
@@ -206,7 +213,8 @@ pub async fn list(
     QueryOf(query): QueryOf<AuditQuery>,
 ) -> Result<Tabular<AuditPage>, Problem> {
     let limit = query.limit.0;
-    let (before, filter) = (query.before()?, filter(&query)?);
+    let before = query.before()?;
+    let filter = filter(&audit_log.store, &query).await?;
     let rows = rows(&audit_log, &filter, before, limit.saturating_add(1)).await.map_err(unavailable)?;
     let records = rows.iter().map(|row| record(&audit_log, row)).collect::<Result<_, _>>()?;
     let records = named(&audit_log.store, records).await?;
@@ -267,15 +275,16 @@ impl From<AuditEntryRow> for AuditEntry {
     }
 }
 
-fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
+async fn filter(store: &Store, query: &AuditQuery) -> Result<AuditFilter, Refusal> {
+    let AuditQuery { user, user_id, team, team_id, key, key_id, .. } = query;
     let (from, to) = page::span(query.from.as_deref(), query.to.as_deref())?;
     Ok(AuditFilter {
         from,
         to,
-        user_id: page::parameter("user_id", query.user_id.as_deref())?,
+        user_id: meant(store, Per::User, ("user", user.as_deref()), ("user_id", user_id.as_deref())).await?,
         username: query.username.clone(),
-        team_id: page::parameter("team_id", query.team_id.as_deref())?,
-        key_id: page::parameter("key_id", query.key_id.as_deref())?,
+        team_id: meant(store, Per::Team, ("team", team.as_deref()), ("team_id", team_id.as_deref())).await?,
+        key_id: meant(store, Per::Key, ("key", key.as_deref()), ("key_id", key_id.as_deref())).await?,
         route: query.route.clone(),
         model: query.model.clone(),
         upstream: query.upstream.clone(),
@@ -284,6 +293,32 @@ fn filter(query: &AuditQuery) -> Result<AuditFilter, Refusal> {
         decision: page::parameter("decision", query.decision.as_deref())?,
         request_id: page::parameter("request_id", query.request_id.as_deref())?,
     })
+}
+
+/// The id of the one that a parameter names, or that stands in the parameter for ids. Of several that have or had a name it is
+/// the one that there is now.
+async fn meant<T: FromStr<Err = InvalidId>>(
+    store: &Store,
+    per: Per,
+    (name, text): (&str, Option<&str>),
+    (by_id, id): (&str, Option<&str>),
+) -> Result<Option<T>, Refusal> {
+    let id = page::parameter(by_id, id)?;
+    let Some(text) = text else { return Ok(id) };
+    let refused = |detail: String| Refusal::invalid(format!("?{name}"), detail);
+    if id.is_some() {
+        return Err(refused(format!("cannot stand beside {by_id}, which says the same: send one of the two")));
+    }
+    let found = match store.subject_id(per, text).await.map_err(unavailable)? {
+        Err(UnknownSubject::Nobody(_)) => {
+            let mut ever = store.ids_of(per, text).await.map_err(unavailable)?;
+            let last = ever.pop().ok_or(UnknownSubject::Nobody(per));
+            if ever.is_empty() { last } else { Err(UnknownSubject::Several(per)) }
+        }
+        living => living,
+    };
+    let found = found.map_err(|unknown| refused(unknown.to_string()))?;
+    found.parse().map(Some).map_err(|invalid: InvalidId| refused(invalid.to_string()))
 }
 
 /// The statuses that are meant: one, in three digits and nothing else, or those of a class.

@@ -11,6 +11,7 @@ use super::support::{TestGateway, TestStore};
 on_both_stores!(
     each_filter_shows_its_records_and_no_others,
     filters_combine,
+    callers_are_found_by_their_names_as_by_their_ids,
     a_walk_through_the_pages_is_not_disturbed_by_new_records,
     while_records_arrive_each_that_was_there_is_on_one_page,
     a_record_is_shown_by_its_id_with_every_field,
@@ -71,6 +72,32 @@ async fn filters_combine(store: &TestStore) {
     let found = items(&gateway, &format!("user_id={user}&route=echo&decision=allowed&status=200")).await;
     assert_eq!(found.len(), 3);
     assert_eq!(items(&gateway, &format!("user_id={user}&status=401")).await.len(), 0);
+    gateway.finish().await;
+}
+
+async fn callers_are_found_by_their_names_as_by_their_ids(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let team = json!({ "name": "Research" });
+    let team = gateway.post("/admin/teams").token(&gateway.admin).json(&team).send().await.expect(201).json();
+    let (ann, bob) = (gateway.user("ann", "user").await, gateway.user("bob", "user").await);
+    gateway.patch(&ann.id, &json!({ "team_id": team["id"] })).await.expect(200);
+    let (key, other) = (gateway.api_key(&ann.token, "ci").await, gateway.api_key(&bob.token, "ci").await);
+    gateway.get("/echo/of-ann").header("x-api-key", &key.text).send().await.expect(200);
+    gateway.get("/echo/of-bob").header("x-api-key", &other.text).send().await.expect(200);
+    let named = ["user=ann".into(), format!("user={}", ann.id), "team=Research".into(), "key=ann/ci".into()];
+    for query in named.into_iter().chain([format!("key={}", key.id)]) {
+        let found = items(&gateway, &format!("route=echo&{query}")).await;
+        let paths: Vec<&Value> = found.iter().map(|record| &record["path"]).collect();
+        assert_eq!(paths, ["/echo/of-ann"], "{query}");
+    }
+    let refused = |query: &str| gateway.get(&format!("/admin/audit?{query}")).token(&gateway.admin).send();
+    refused("user=nobody").await.invalid("?user");
+    refused("team=nobody").await.invalid("?team");
+    refused("key=ci").await.invalid("?key");
+    refused(&format!("user=ann&user_id={}", ann.id)).await.invalid("?user");
+    let bobs = format!("/admin/users/{}", bob.id);
+    gateway.request("DELETE", &bobs).token(&gateway.admin).send().await.expect(204);
+    assert_eq!(items(&gateway, "route=echo&user=bob").await.len(), 1, "who was deleted is found by the last name");
     gateway.finish().await;
 }
 
