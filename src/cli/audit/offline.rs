@@ -39,6 +39,8 @@ enum Checked {
     Entry(Box<Result<Facts, Blame>>),
     Checkpoint(Box<(Checkpoint, Result<Vouched, Fault>)>),
     End(Vec<Extent>),
+    /// It ends with CR LF, which no export does.
+    Recoded,
     Unreadable,
 }
 
@@ -46,7 +48,7 @@ enum Checked {
 pub(super) fn keys_in(export: impl BufRead) -> Result<Vec<PublicKey>, Failure> {
     let mut keys = vec![];
     for line in export.lines() {
-        match Line::parse(&line.map_err(failed)?) {
+        match Line::parse(&line.map_err(no_text)?) {
             Some(Line::Begin { .. }) => {}
             Some(Line::Key(key)) => keys.push(key),
             _ => break,
@@ -70,12 +72,24 @@ pub(super) async fn walk(
             reading.take(checked, inspector)?;
         }
     }
-    if reading.ended { Ok(()) } else { Err(wrong("it ends before its end: the rest was cut off")) }
+    match (reading.ended, reading.line_number) {
+        (true, _) => Ok(()),
+        (false, 0) => Err(wrong("it is empty")),
+        (false, last) => Err(wrong(&format!("it ends at line {last}, before its end: the rest was cut off"))),
+    }
 }
 
 /// What is said of an excerpt that anything may have been left out of.
 const UNBOUNDED: &str = "its first line says that it is an excerpt, and not of which span, so that shipped checkpoints \
      cannot be held against it; make it anew with this version of `tollgate audit export`";
+
+/// Why an export cannot be read as lines.
+fn no_text(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::InvalidData => wrong("it is no text in UTF-8: if it is compressed, uncompress it first"),
+        _ => failed(error),
+    }
+}
 
 fn wrong(what: &str) -> Failure {
     Failure::Failed(format!("the export is not sound: {what}"))
@@ -129,8 +143,15 @@ impl Reading {
                 self.ended = true;
                 let found: Vec<Extent> = inspector.summaries().iter().map(extent).collect();
                 if found != extents {
-                    return Err(wrong("its last line does not say what is in it: chains or their ends are missing"));
+                    // A record that is missing is named, which says more than that the numbers differ.
+                    inspector.settle()?;
+                    return Err(wrong(&differing(&found, &extents)));
                 }
+            }
+            Checked::Recoded => {
+                return Err(wrong(
+                    "its lines end with CR LF: it was changed on its way, as a copy in text mode does; have it copied byte for byte",
+                ));
             }
             _ => {
                 return Err(wrong(&format!(
@@ -169,6 +190,24 @@ impl Reading {
             None => wrong(&format!("line {}: {fault}", self.line_number)),
         }
     }
+}
+
+/// What the last line of an export says of the first chain of which something else was found.
+fn differing(found: &[Extent], said: &[Extent]) -> String {
+    let told = |extent: &Extent| {
+        let Extent { first, last, entries, checkpoints, .. } = extent;
+        format!("{entries} records ({first} to {last}) and {checkpoints} checkpoints")
+    };
+    let Some(wanted) = said.iter().find(|extent| !found.contains(extent)) else {
+        return "its last line does not name all the chains that are in it, in their order".to_owned();
+    };
+    let is_same = |other: &&Extent| other.chain == wanted.chain;
+    let here = found.iter().find(is_same).map_or_else(|| "nothing".to_owned(), told);
+    format!(
+        "its last line says that chain {} has {}, and {here} of it is in the export: lines were taken out or put in",
+        wanted.chain,
+        told(wanted)
+    )
 }
 
 /// How much of a chain was seen.
@@ -233,6 +272,7 @@ fn check(line: &[u8], keys: &Keys) -> (Checked, u64) {
             Checked::Checkpoint(Box::new((found, checked)))
         }
         Some(Line::End(extents)) => Checked::End(extents),
+        Some(Line::Begin { .. }) | None if line.ends_with(b"\r\n") => Checked::Recoded,
         Some(Line::Begin { .. }) | None => Checked::Unreadable,
     };
     (checked, u64::try_from(line.len()).unwrap_or_default())

@@ -131,15 +131,7 @@ impl Inspector {
     /// Judges what the walks have missed by what is on record in the chain of custody, and by what was shipped. With
     /// `max_age` is the greatest age of the newest checkpoint, in seconds.
     pub(super) fn verdict(mut self, max_age: Option<(Timestamp, u64)>) -> Result<String, Finding> {
-        let mut custody = Custody::default();
-        for summary in self.summaries.iter_mut().filter(|summary| summary.chain == CUSTODY) {
-            for act in std::mem::take(&mut summary.acts) {
-                custody.note(act);
-            }
-        }
-        for summary in &self.summaries {
-            summary.losses.settle(&summary.chain, &custody)?;
-        }
+        let custody = self.settle()?;
         let lost = self.replaced.iter().chain(self.shipped.values().flatten()).filter(|lost| custody.explains(lost));
         let lost = lost.count();
         if lost > 0 {
@@ -154,6 +146,20 @@ impl Inspector {
             self.summaries.iter().filter(|summary| summary.chain != CUSTODY).try_for_each(|s| fresh(s, now, max_s))?;
         }
         Ok(self.text())
+    }
+
+    /// Judges what is missing in the chains that were walked through by what is on record in the chain of custody, and gives that.
+    pub(super) fn settle(&mut self) -> Result<Custody, Finding> {
+        let mut custody = Custody::default();
+        for summary in self.summaries.iter_mut().filter(|summary| summary.chain == CUSTODY) {
+            for act in std::mem::take(&mut summary.acts) {
+                custody.note(act);
+            }
+        }
+        for summary in &self.summaries {
+            summary.losses.settle(&summary.chain, &custody)?;
+        }
+        Ok(custody)
     }
 
     /// Judges the shipped checkpoints that were not found, as far as what was looked at reaches.
