@@ -130,6 +130,19 @@ pub struct ConfigError {
     pub reason: String,
 }
 
+impl ConfigError {
+    /// The file in which the value stands and its line there, if it stands in one.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, u64)> {
+        let (file, line) = self.origin.rsplit_once(':')?;
+        Some((file, line.parse().ok()?))
+    }
+
+    fn line(&self) -> Option<u64> {
+        self.place().map(|(_, line)| line)
+    }
+}
+
 /// A rule about values that a section broke; the layers add where the value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -218,7 +231,12 @@ impl Config {
     }
 
     fn secret(&self, key: &str, secret: &Secret, file: &Path) -> Result<Zeroizing<String>, ConfigError> {
-        secret.read(file).map_err(|error| self.blame(key, format!("cannot be read from its file: {error}")))
+        secret.read(file).map_err(|error| {
+            let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+            let from =
+                if file.is_relative() { "; a path that is not absolute counts from the present folder" } else { "" };
+            self.blame(format!("{key}_file"), format!("{} cannot be read: {error}{from}", path.display()))
+        })
     }
 
     /// Whether nobody has set a key: its value is the built-in one.

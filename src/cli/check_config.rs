@@ -113,8 +113,7 @@ fn report(mistakes: &[ConfigError], warnings: &[String], printed: Option<Value>)
 }
 
 fn mistake(mistake: &ConfigError) -> Value {
+    let (file, line) = mistake.place().unzip();
     let ConfigError { origin, key, reason } = mistake;
-    let place = origin.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse::<u64>().ok()?)));
-    let (file, line) = place.unzip();
     json!({ "origin": origin, "file": file, "line": line, "key": key, "reason": reason })
 }

@@ -40,7 +40,9 @@ impl Examined {
                 let secrets = layers.secrets_in_files(&SECRETS, &URLS);
                 let mut search = Search { mistakes: secrets, ..Search::new(&layers) };
                 let config = search.all(further);
-                let mistakes = search.mistakes;
+                let mut mistakes = search.mistakes;
+                // As they stand in the file; what stands in none comes last.
+                mistakes.sort_by_key(|mistake| mistake.line().unwrap_or(u64::MAX));
                 Self { config, mistakes, layers: Some(layers) }
             }
         }
@@ -115,7 +117,7 @@ impl<'l> Search<'l> {
         let absent = absent.map(|field| Step::Name(field.to_owned()));
         let meant = meant(&error.reason).map(str::to_owned);
         let names = |value: &Value| value.as_str().is_some_and(|name| self.gone.contains(name));
-        let was_cause = follows_from(&original).is_some_and(|cause| self.mended.contains(cause));
+        let was_cause = causes_of(&original).iter().any(|cause| self.mended.contains(cause));
         let follows = key::find(&self.table, &steps).is_some_and(names) || self.mended.contains(&original) || was_cause;
         let known = |other: &&ConfigError| other.key == original && other.reason == error.reason;
         if !follows && self.mistakes.iter().find(known).is_none() {
@@ -235,9 +237,14 @@ fn meant(reason: &str) -> Option<&str> {
     reason.strip_prefix("unknown key \"")?.split_once("\"; did you mean \"")?.1.strip_suffix("\"?")
 }
 
-/// The key whose mistake makes this one seem to be missing.
-fn follows_from(key: &str) -> Option<&'static str> {
-    (key == "auth.login.client_secret_env").then_some("auth.login.client_secret_file")
+/// The keys whose mistakes make this one seem to be wrong: a secret is missing where it, or its file, is of no use.
+fn causes_of(key: &str) -> Vec<String> {
+    let causes: &[&str] = match key {
+        "auth.login.client_secret_env" => &["auth.login.client_secret_file"],
+        "alerts.webhook_url" => &["alerts.webhook_secret", "alerts.webhook_secret_file"],
+        secret => return vec![format!("{secret}_file")],
+    };
+    causes.iter().map(|cause| (*cause).to_owned()).collect()
 }
 
 /// The key of the same section that makes another one be missed, or be too much.

@@ -154,10 +154,11 @@ fn read_file(path: &Path) -> Result<Layer, ConfigError> {
 fn parse(origin: &str, text: &str) -> Result<Layer, ConfigError> {
     let table = text.parse::<Table>().map_err(|error| {
         let span = error.span().unwrap_or_default();
-        let (before, there) = (text.get(..span.start).unwrap_or_default(), text.get(span).unwrap_or_default());
+        let (before, after) = text.split_at_checked(span.start).unwrap_or_default();
+        let there = text.get(span).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let origin = format!("{origin}:{line}");
-        ConfigError { origin, key: format!("line {line}"), reason: no_toml(error.message(), before, there) }
+        ConfigError { origin, key: format!("line {line}"), reason: no_toml(error.message(), before, there, after) }
     })?;
     Ok(Layer { origin: origin.into(), is_file: false, table, lines: BTreeMap::new() })
 }

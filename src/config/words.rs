@@ -53,11 +53,16 @@ fn plainly(key: &str, message: &str) -> String {
     message.to_owned()
 }
 
-/// Why a file is no TOML: `message` is the library's, `before` the text up to the place, `there` what stands at it.
-pub(super) fn no_toml(message: &str, before: &str, there: &str) -> String {
+/// Why a file is no TOML: `message` is the library's, `before` the text up to the place, `there` what stands at it, and `after`
+/// all that follows.
+pub(super) fn no_toml(message: &str, before: &str, there: &str, after: &str) -> String {
     let line = before.rsplit('\n').next().unwrap_or_default();
     let is_value = line.contains('=') && !line.contains(['"', '\'']);
+    let rest = after.lines().next().unwrap_or_default();
     match message {
+        _ if line.trim_end().ends_with('=') && rest.trim().is_empty() => {
+            "the value is missing: \"text in quotes\", a number, true, false, or a list in brackets".to_owned()
+        }
         "duplicate key" => format!("the key \"{}\" stands here a second time", there.trim()),
         text if is_value => format!("{text}; text needs quotes: \"…\""),
         text => text.to_owned(),

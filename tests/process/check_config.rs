@@ -203,6 +203,15 @@ fn a_mistake_is_told_once_at_its_key() {
         ("[redis]\nurl = \"localhost:6379\"\n".to_owned(), ": redis.url: expected redis://"),
         ("[server]\nhost = \"localhost\"\n".into(), ": server.host: must be an IP address"),
         ("[server]\nhost = 0.0.0.0\n".into(), "text needs quotes"),
+        ("[server]\nport =\n".into(), "the value is missing"),
+        (
+            "[alerts]\nwebhook_url = \"http://hooks.test/\"\n".into(),
+            ":2: alerts.webhook_url: needs a secret that its calls are signed with",
+        ),
+        (
+            "[alerts]\nwebhook_url = \"http://hooks.test/\"\nwebhook_secret_file = \"/nowhere/whsec\"\n".into(),
+            ":3: alerts.webhook_secret_file: /nowhere/whsec cannot be read",
+        ),
         ("[server]\nworkers = 1\nworkers = 2\n".into(), "the key \"workers\" stands here a second time"),
         (format!("{limit}window = \"hour\"\n"), ": limits[0].window: unknown value \"hour\""),
         (format!("{limit}window = 60\n"), "give window_s, in seconds"),
@@ -319,6 +328,18 @@ fn a_budget_may_be_written_as_a_number() {
     let file = "[[budgets]]\nname = \"b\"\nscope = \"user\"\nperiod = \"month\"\nlimit_usd = 10.5\n";
     let output = checked(&Home::new().config(file), &[]);
     assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn the_mistakes_come_in_the_order_of_their_lines() {
+    let home = Home::new();
+    home.write_config(
+        "[log]\nlevel = \"verbose\"\n[server]\nport = 70000\n[sever]\nport = 1\n[audit]\nbodies = \"some\"\n",
+    );
+    let told = said(&checked(&home, &[]));
+    let lines: Vec<&str> =
+        told.lines().filter_map(|line| line.split("tollgate.toml:").nth(1)?.split(':').next()).collect();
+    assert_eq!(lines, ["2", "4", "5", "8"], "{told}");
 }
 
 #[test]
