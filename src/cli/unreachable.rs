@@ -12,6 +12,9 @@ pub(super) fn words(error: &(dyn Error + 'static)) -> String {
     if let Some(why) = certificate(error) {
         return why.into();
     }
+    if speaks_no_tls(error) {
+        return "what answers there does not speak TLS, which https:// asks for; http:// asks without".into();
+    }
     let causes = || causes(error);
     let kind = causes().find_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
     match kind {
@@ -66,6 +69,12 @@ pub(super) fn certificate(error: &(dyn Error + 'static)) -> Option<&'static str>
     })
 }
 
+/// Whether what came is no message of TLS: the port is one for HTTP alone.
+fn speaks_no_tls(error: &(dyn Error + 'static)) -> bool {
+    let found = causes(error).find_map(|error| error.downcast_ref::<rustls::Error>());
+    matches!(found, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
+}
+
 fn without_number(text: &str) -> String {
     text.split(" (os error ").next().unwrap_or_default().to_owned()
 }
@@ -77,6 +86,13 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("client error (Connect)")]
     struct Outer(#[source] io::Error);
+
+    #[test]
+    fn a_port_without_tls_is_told_as_such() {
+        let error = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        let said = words(&Outer(io::Error::other(error)));
+        assert!(said.contains("does not speak TLS"), "{said}");
+    }
 
     #[test]
     fn an_error_of_a_connection_is_said_in_words() {

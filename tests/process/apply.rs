@@ -189,7 +189,7 @@ fn only_what_differs_is_changed_and_what_the_file_does_not_name_stays() {
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
-    assert!(said.contains("~ user ann: role \"user\" -> \"readonly\", team_id"), "{said}");
+    assert!(said.contains("~ user ann: role \"user\" -> \"readonly\", team \"research\" -> \"other\"\n"), "{said}");
     let said = scene.done(
         &changed
             .replace("limit = 7\nmode = \"shadow\"\nwindow_s = 60", "limit = 7\nmode = \"shadow\"\nwindow = \"day\""),
@@ -483,7 +483,7 @@ fn an_empty_team_takes_a_user_out_of_it_and_none_leaves_them_there() {
     assert!(scene.done(&ann("")).starts_with("0 changes"));
     assert_eq!(scene.list("/admin/users?name=ann")[0]["team_name"], "research");
     let said = scene.done(&ann("team = \"\"\n"));
-    assert!(said.contains("~ user ann: team_id "), "{said}");
+    assert!(said.contains("~ user ann: team \"research\" -> none\n"), "{said}");
     assert_eq!(scene.list("/admin/users?name=ann")[0]["team_id"], json!(null));
     assert!(scene.done(&ann("team = \"\"\n")).starts_with("0 changes"));
 }

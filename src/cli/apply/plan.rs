@@ -292,6 +292,10 @@ fn deed(
         wanted.insert((*field).to_owned(), id.unwrap_or_else(|| format!("the new {}", to.0.noun())).into());
     }
     let mut differences = differences(&wanted, present);
+    for difference in differences.iter_mut().filter(|difference| difference.field == "team_id") {
+        let team = references.iter().find(|reference| reference.field == "team_id");
+        difference.name("team", text(present, "team_name").as_deref(), team.map(|team| team.to.1.as_str()));
+    }
     if let (Some(secret), Some(false)) =
         (entry.fields.get("secret"), present.get("has_secret").and_then(Value::as_bool))
     {

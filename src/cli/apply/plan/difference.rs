@@ -12,16 +12,27 @@ pub(in crate::cli::apply) struct Difference {
     pub(super) wanted: Value,
     /// As it is; null where there is no such field.
     present: Value,
+    /// How it is told, where the field has an id, which tells nobody anything.
+    named: Option<String>,
 }
 
 impl Difference {
     /// A secret that is not there yet.
     pub(super) fn secret(wanted: Value) -> Self {
-        Self { field: "secret".into(), wanted, present: Value::Null }
+        Self { field: "secret".into(), wanted, present: Value::Null, named: None }
+    }
+
+    /// Has it told by the names that the ids have.
+    pub(super) fn name(&mut self, what: &str, present: Option<&str>, wanted: Option<&str>) {
+        let said = |name: Option<&str>| name.map_or_else(|| "none".to_owned(), |name| Value::from(name).to_string());
+        self.named = Some(format!("{what} {} -> {}", said(present), said(wanted)));
     }
 
     pub(super) fn text(&self) -> String {
-        let Self { field, wanted, present } = self;
+        let Self { field, wanted, present, named } = self;
+        if let Some(named) = named {
+            return redact_content(named);
+        }
         // What is not there yet may be a secret under a name that the gateway does not know.
         if present.is_null() && !(wanted.is_number() || wanted.is_boolean()) {
             return format!("{field} set");
@@ -38,6 +49,7 @@ pub(super) fn differences(wanted: &Map<String, Value>, present: &Map<String, Val
             field: field.clone(),
             wanted: wanted.clone(),
             present,
+            named: None,
         })
     });
     different.collect()
