@@ -260,7 +260,9 @@ const fn status_of(refusal: &Refusal) -> StatusCode {
         | Refusal::OriginNotAllowed
         | Refusal::UnpricedModel(_)
         | Refusal::ModelNotAllowed { .. } => StatusCode::FORBIDDEN,
-        Refusal::NotFound | Refusal::NoSuchName { .. } | Refusal::ModelNotServed(_) => StatusCode::NOT_FOUND,
+        Refusal::NotFound | Refusal::NothingHere { .. } | Refusal::NoSuchName { .. } | Refusal::ModelNotServed(_) => {
+            StatusCode::NOT_FOUND
+        }
         Refusal::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Refusal::Conflict(_) => StatusCode::CONFLICT,

@@ -91,10 +91,15 @@ pub enum Refusal {
     /// A browser asks for a page of an origin whose pages may not call.
     OriginNotAllowed,
     NotFound,
-    /// What was looked for by its name, and the name.
+    /// There is nothing at a path, and at another one that differs as base addresses of clients do.
+    NothingHere {
+        instead: String,
+    },
+    /// What was looked for by its name, and the name; and how it may be found all the same.
     NoSuchName {
         noun: &'static str,
         name: String,
+        hint: Option<&'static str>,
     },
     MethodNotAllowed(Vec<String>),
     RequestTimeout,
@@ -201,7 +206,9 @@ impl Refusal {
             Self::InvalidCredentials => "invalid-credentials",
             Self::SignIn(_) => "sign-in-failed",
             Self::Forbidden(_) | Self::NotByThisCredential | Self::OriginNotAllowed => "forbidden",
-            Self::NotFound | Self::NoSuchName { .. } | Self::ModelNotServed(_) => "not-found",
+            Self::NotFound | Self::NothingHere { .. } | Self::NoSuchName { .. } | Self::ModelNotServed(_) => {
+                "not-found"
+            }
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::RequestTimeout => "request-timeout",
             Self::Disconnected => "client-disconnected",

@@ -263,7 +263,7 @@ fn named(routing: &Routing, kind: EntryKind, name: &str) -> Result<Tagged<Config
 }
 
 fn missing(kind: EntryKind, name: &str) -> Refusal {
-    Refusal::NoSuchName { noun: kind.as_str(), name: name.to_owned() }
+    Refusal::NoSuchName { noun: kind.as_str(), name: name.to_owned(), hint: None }
 }
 
 fn with_state(operations: &Operations, routing: &Routing, entry: Configured) -> ConfiguredUpstream {

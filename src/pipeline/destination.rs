@@ -20,8 +20,29 @@ pub fn find(find: Find, routing: &Routing, call: &Call) -> Result<Destination, R
     let managed = find(&call.method, &call.path);
     match reserved(&call.path) {
         Some(_) => own(managed),
-        None => at_route(routing, call, managed),
+        None => at_route(routing, call, managed).map_err(|refusal| pointed(refusal, find, routing, call)),
     }
+}
+
+/// The longest path that another one is looked for beside.
+const MAX_POINTED_BYTES: usize = 256;
+
+/// Where there is nothing, the path that was probably meant is named: base addresses of clients have `/v1` or not, by what each adds
+/// to them, and paths that are put together end with a slash.
+fn pointed(refusal: Refusal, find: Find, routing: &Routing, call: &Call) -> Refusal {
+    let path = call.path.as_str();
+    if !matches!(refusal, Refusal::NotFound) || path.len() > MAX_POINTED_BYTES {
+        return refusal;
+    }
+    let is_there = |path: &String| {
+        let is_route = matches!(routing.table.find(&call.method, path), Found::Route(_));
+        is_route || matches!(find(&call.method, path), Managed::Found(_))
+    };
+    let versioned = (!path.starts_with("/v1/")).then(|| format!("/v1{path}"));
+    let once = path.strip_prefix("/v1").filter(|rest| rest.starts_with("/v1/")).map(str::to_owned);
+    let without_slash = path.strip_suffix('/').filter(|rest| !rest.is_empty()).map(str::to_owned);
+    let instead = [versioned, once, without_slash].into_iter().flatten().find(is_there);
+    instead.map_or(refusal, |instead| Refusal::NothingHere { instead })
 }
 
 /// The route that a call is at, whether or not it may go there.

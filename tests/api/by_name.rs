@@ -11,6 +11,7 @@ on_both_stores!(
     what_is_there_is_shown_changed_and_deleted_by_its_name,
     the_keys_of_a_user_are_listed_by_the_users_name,
     a_name_that_nothing_has_is_named_by_the_refusal,
+    a_rule_that_has_a_subject_is_pointed_at,
     names_as_people_write_them_stand_in_paths,
     two_puts_of_one_new_name_make_one_thing,
     a_change_is_made_to_the_version_that_it_names,
@@ -199,6 +200,21 @@ async fn a_name_that_nothing_has_is_named_by_the_refusal(store: &TestStore) {
         let problem = call(&gateway, "PATCH", path, &json!({})).await.problem(404, "not-found");
         assert_eq!(problem["detail"], told, "PATCH {path}");
     }
+    gateway.finish().await;
+}
+
+async fn a_rule_that_has_a_subject_is_pointed_at(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    gateway.create("bob", "user").await;
+    let rule =
+        json!({ "routes": ["*"], "per": "user", "subject": "bob", "unit": "requests", "limit": 5, "window_s": 60 });
+    call(&gateway, "PUT", "/admin/limits/by-name/few", &rule).await.expect(201);
+    for (method, body) in [("GET", Value::Null), ("DELETE", Value::Null), ("PATCH", json!({ "limit": 6 }))] {
+        let problem = call(&gateway, method, "/admin/limits/by-name/few", &body).await.problem(404, "not-found");
+        assert!(problem["detail"].as_str().unwrap().contains("?subject="), "{method}: {problem}");
+    }
+    let path = "/admin/limits/by-name/few?subject=bob";
+    call(&gateway, "PATCH", path, &json!({ "limit": 6 })).await.expect(200);
     gateway.finish().await;
 }
 

@@ -11,6 +11,7 @@ on_both_stores!(
     only_what_is_priced_and_routed_is_listed_in_the_form_that_is_asked_for,
     names_have_slashes_and_pages_have_ends,
     a_route_with_the_path_goes_first,
+    a_base_address_that_is_not_quite_right_is_pointed_at_the_path,
 );
 
 const VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
@@ -119,5 +120,27 @@ async fn a_route_with_the_path_goes_first(store: &TestStore) {
         assert_eq!(answer.expect(200).text(), "{}");
     }
     get(&gateway, "/v1/models/a%2Fb", &gateway.admin, None).await.problem(400, "unsafe-path");
+    gateway.finish().await;
+}
+
+async fn a_base_address_that_is_not_quite_right_is_pointed_at_the_path(store: &TestStore) {
+    let gateway = TestGateway::start(store).await;
+    let user = gateway.user("alice", "user").await.token;
+    for (method, path, instead) in [
+        ("GET", "/models", "/v1/models"),
+        ("GET", "/v1/v1/models", "/v1/models"),
+        ("POST", "/chat/completions", "/v1/chat/completions"),
+        ("POST", "/v1/v1/messages", "/v1/messages"),
+        ("POST", "/v1/chat/completions/", "/v1/chat/completions"),
+    ] {
+        let answer = gateway.request(method, path).token(&user).json(&json!({})).send().await;
+        let detail = answer.problem(404, "not-found")["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(&format!("and {instead} is served")), "{path}: {detail}");
+        gateway.request(method, path).send().await.problem(401, "missing-credential");
+    }
+    for path in ["/nothing", "/v1/nothing", "/v1/v1/nothing", "/nothing/"] {
+        let answer = gateway.get(path).token(&user).send().await;
+        assert_eq!(answer.problem(404, "not-found")["detail"], "There is nothing at this path.", "{path}");
+    }
     gateway.finish().await;
 }

@@ -29,7 +29,7 @@ pub(super) const fn title_of(refusal: &Refusal) -> &'static str {
         Refusal::InvalidCredentials => "Wrong user name or password",
         Refusal::SignIn(_) => "The sign-in came to nothing",
         Refusal::Forbidden(_) | Refusal::NotByThisCredential | Refusal::OriginNotAllowed => "Not allowed",
-        Refusal::NotFound | Refusal::NoSuchName { .. } => "Not found",
+        Refusal::NotFound | Refusal::NothingHere { .. } | Refusal::NoSuchName { .. } => "Not found",
         Refusal::ModelNotServed(_) => "The model is not served here",
         Refusal::MethodNotAllowed(_) => "Method not allowed",
         Refusal::RequestTimeout => "The request came too slowly",
@@ -112,7 +112,8 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         }
         Refusal::OriginNotAllowed => "Pages of this origin may not call: cors.allowed_origins has others.".into(),
         Refusal::NotFound => "There is nothing at this path.".into(),
-        Refusal::NoSuchName { noun, name } => format!("There is no {noun} named \"{name}\"."),
+        Refusal::NothingHere { instead } => elsewhere_detail(instead),
+        Refusal::NoSuchName { noun, name, hint } => unnamed_detail(noun, name, *hint),
         Refusal::MethodNotAllowed(methods) => format!("This path takes {}.", allowed(methods)),
         Refusal::RequestTimeout => "The request paused for longer than the gateway waits. Send it again.".into(),
         Refusal::Disconnected => "The connection was closed within the body.".into(),
@@ -164,6 +165,18 @@ pub(super) fn media_types(expected: &str) -> (&'static str, String) {
     let types: Vec<&str> = expected.split([' ', ';', ',']).filter(|word| word.contains('/')).collect();
     let is_patch = types.iter().any(|media| media.contains("patch"));
     (if is_patch { "accept-patch" } else { "accept" }, types.join(", "))
+}
+
+fn elsewhere_detail(instead: &str) -> String {
+    format!(
+        "There is nothing at this path, and {instead} is served. Check the base URL of the client: with or without /v1, and \
+         no slash at the end."
+    )
+}
+
+fn unnamed_detail(noun: &str, name: &str, hint: Option<&str>) -> String {
+    let hint = hint.map(|hint| format!(" {hint}")).unwrap_or_default();
+    format!("There is no {noun} named \"{name}\".{hint}")
 }
 
 fn left_alone_detail(seconds: u64) -> String {

@@ -116,7 +116,7 @@ async fn found(
     KeyName { username, name }: &KeyName,
 ) -> Result<ApiKeyRow, Refusal> {
     let user = user_of_name(administration, request, username).await?.id;
-    let missing = || Refusal::NoSuchName { noun: "API key of this user", name: name.to_owned() };
+    let missing = || Refusal::NoSuchName { noun: "API key of this user", name: name.to_owned(), hint: None };
     let name = DisplayName::new(name).map_err(|_| missing())?;
     live(administration, user, &name).await?.ok_or_else(missing)
 }

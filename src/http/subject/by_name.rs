@@ -67,8 +67,18 @@ pub(in crate::http) async fn found<N: Shared>(
         None => None,
     };
     let row = N::find(store, name, subject.as_deref()).await.map_err(unavailable)?;
-    let noun = if subject.is_some() { N::OF_SUBJECT } else { N::OF_ALL };
-    row.ok_or_else(|| Refusal::NoSuchName { noun, name: name.clone() })
+    if let Some(row) = row {
+        return Ok(row);
+    }
+    let has_others = N::kind(store, name).await.map_err(unavailable)?.is_some();
+    let (noun, hint) = match &subject {
+        Some(_) => (N::OF_SUBJECT, None),
+        None => (
+            N::OF_ALL,
+            has_others.then_some("One of this name has a subject: say whose with ?subject=, by name or id."),
+        ),
+    };
+    Err(Refusal::NoSuchName { noun, name: name.clone(), hint })
 }
 
 /// The id of a subject among those of the rows of a name; the text as it is where there are no such rows.

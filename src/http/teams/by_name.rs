@@ -70,7 +70,7 @@ pub async fn delete(
 }
 
 async fn found(administration: &Administration, name: &str) -> Result<TeamRow, Refusal> {
-    let missing = || Refusal::NoSuchName { noun: "team", name: name.to_owned() };
+    let missing = || Refusal::NoSuchName { noun: "team", name: name.to_owned(), hint: None };
     // A name that no team can have is that of none.
     let wanted = DisplayName::new(name).map_err(|_| missing())?;
     administration.store.team_by_name(&wanted).await.map_err(unavailable)?.ok_or_else(missing)

@@ -82,7 +82,7 @@ pub(in crate::http) async fn found(
     request: &HttpRequest,
     name: &str,
 ) -> Result<UserRow, Refusal> {
-    let missing = || Refusal::NoSuchName { noun: "user", name: name.to_owned() };
+    let missing = || Refusal::NoSuchName { noun: "user", name: name.to_owned(), hint: None };
     // A name that no user can have is that of none.
     let wanted: Username = name.parse().map_err(|_| missing())?;
     let row = administration.store.user_by_username(&wanted).await.map_err(unavailable)?.ok_or_else(missing)?;
