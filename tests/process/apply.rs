@@ -508,6 +508,11 @@ fn the_organisation_of_the_example_is_made_once() {
     assert_eq!(fs::read_to_string(home.path().join("keys")).unwrap().lines().count(), 4);
     let count = |path: &str| gateway.get(path, &token).json()["items"].as_array().unwrap().len();
     assert_eq!((count("/admin/teams"), count("/admin/users?limit=200")), (5, 21));
+    // A model is called by any route of its format, so a limit of some routes is none of the model's.
+    let limits = gateway.get("/admin/limits", &token).json();
+    for limit in limits["items"].as_array().unwrap() {
+        assert_eq!(limit["routes"], json!(["*"]), "{limit}");
+    }
     assert!(!gateway.log().contains("canary-"));
 }
 
