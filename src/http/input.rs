@@ -191,6 +191,23 @@ mod tests {
         }
     }
 
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Member {
+        team_id: Option<TeamId>,
+        limit_usd: Option<Money>,
+    }
+
+    #[test]
+    fn the_beginning_of_a_name_is_taken_for_the_name() {
+        let read = body::<Member>(br#"{"team": "a", "limit": 1}"#);
+        let Err(Refusal::InvalidRequest(faults)) = read else { panic!("{read:?}") };
+        let mut details: Vec<&str> = faults.iter().map(|fault| fault.detail.as_str()).collect();
+        details.sort_unstable();
+        let meant = ["limit_usd", "team_id"].map(|field| format!("is no field here; did you mean \"{field}\"?"));
+        assert_eq!(details, meant);
+    }
+
     #[test]
     fn a_fault_is_named_in_the_gateways_words_at_its_place() {
         for (text, pointer, detail) in [

@@ -144,7 +144,9 @@ pub(super) fn unknown(name: &str, what: &str, properties: &Map<String, Schema>) 
     let slips = |other: &&&str| strsim::osa_distance(name, other);
     let nearest =
         known.iter().filter(|other| slips(other) <= MAX_SLIPS && slips(other) < other.len()).min_by_key(slips);
-    match nearest {
+    // `team` for `team_id`, `window` for `window_s`.
+    let goes_on = |other: &&&str| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
+    match nearest.or_else(|| known.iter().find(goes_on)) {
         Some(nearest) => format!("is no {what} here; did you mean \"{nearest}\"?"),
         None if known.is_empty() => format!("is no {what} here; there are none"),
         None => format!("is no {what} here; there are {}", known.join(", ")),
