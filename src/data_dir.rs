@@ -26,7 +26,9 @@ pub enum DataDirError {
     Denied { path: String, owner: String },
     #[error("data_dir {0}: another gateway is using it")]
     InUse(String),
-    #[error("data_dir {0}: there is no master.key; start the gateway once, or set TOLLGATE_MASTER_KEY")]
+    #[error(
+        "data_dir {0}: there is no master.key: put the one that the store was made with there, or set TOLLGATE_MASTER_KEY to what it was; where there is no store yet, the first start makes one"
+    )]
     NoKey(String),
     #[error(
         "data_dir {0}: there is no master.key, and what is sealed in the store needs the one that it was made with: put it there, or set TOLLGATE_MASTER_KEY; a new one would open nothing"

@@ -1,7 +1,8 @@
 //! `tollgate backup` and `tollgate restore`: the store as one file. PostgreSQL has its own tools, which are named.
 
 use std::{
-    io::{self, ErrorKind},
+    fs::File,
+    io::{self, ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
@@ -160,6 +161,9 @@ const OTHER_KEY: &str = "it was made under another master key than the one here 
 fn check_copy(file: &Path) -> Result<String, Failure> {
     let bad = |reason: String| Failure::Configuration(format!("{}: {reason}", file.display()));
     let path = std::path::absolute(file).map_err(|error| bad(error.to_string()))?;
+    if is_foreign(&path) {
+        return Err(bad("it is no store of Tollgate, nor any file of SQLite".into()));
+    }
     let url = format!("sqlite://{}", path.display());
     match migrations::look(&url) {
         Ok(Found::Ready | Found::Behind(_)) => {
@@ -170,6 +174,13 @@ fn check_copy(file: &Path) -> Result<String, Failure> {
         Ok(Found::NoSchema) => Err(bad("it is no store of Tollgate".into())),
         Err(error) => Err(bad(error.to_string())),
     }
+}
+
+/// Whether a file begins as none of SQLite does (its file format, 1.3.1).
+fn is_foreign(path: &Path) -> bool {
+    let mut begin = vec![];
+    let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut begin));
+    read.is_ok() && !begin.is_empty() && begin != b"SQLite format 3\0"
 }
 
 /// What is said of a copy that a newer program has made: nothing of any other.

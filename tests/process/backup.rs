@@ -88,7 +88,7 @@ fn a_backup_needs_a_store_and_a_restore_needs_a_backup_and_a_standstill() {
     assert!(done(&home, &["restore", "copy.db", "--dry-run"]).contains("nothing was changed"));
     refused(&home, &["restore", "nowhere.db", "--yes"], 2, "nowhere.db");
     fs::write(home.path().join("text.db"), "no database").unwrap();
-    refused(&home, &["restore", "text.db", "--yes"], 2, "text.db");
+    refused(&home, &["restore", "text.db", "--yes"], 2, "text.db: it is no store of Tollgate, nor any file of SQLite");
 }
 
 #[test]

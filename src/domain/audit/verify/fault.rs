@@ -88,6 +88,8 @@ pub enum Fault {
     Stale { age_s: u64, max_s: u64 },
     #[error("the checkpoint that was shipped under this number is another one: it was replaced here")]
     Replaced,
-    #[error("it was shipped, and is gone here with what it vouches for (record {seq})")]
+    #[error(
+        "it was shipped, and is gone here with what it vouches for (record {seq}): the end was cut off, or the store was set back. If a backup was restored, put that on record with `tollgate audit accept-restore`"
+    )]
     Gone { seq: u64 },
 }
