@@ -1,7 +1,7 @@
 //! What the gateway itself has to say, sent to an address of the configuration: one POST, answered by a status.
 //!
-//! Called by the `Announcer` alone, which signs what it sends and tries again. The address may hold a secret, so it is
-//! never shown.
+//! Called by the `Announcer` alone, which signs what it sends and tries again. The path and the query may hold a secret, so they
+//! are never shown.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -52,7 +52,7 @@ pub struct Webhook {
 /// It is not known to be there.
 #[derive(Debug, thiserror::Error)]
 pub enum NotDelivered {
-    #[error(transparent)]
+    #[error("{}", .0.with_causes())]
     NoAnswer(#[from] UpstreamError),
     #[error("status {0}")]
     Status(u16),
@@ -72,6 +72,12 @@ impl Webhook {
             own_tls: None,
         };
         Self { client: Client::new(), target, path_and_query: url.path_and_query }
+    }
+
+    /// The host and the port that are called; the rest of the address may be a secret.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.target.authority()
     }
 
     /// Sends a body; done if the answer's status begins with 2.
@@ -108,6 +114,15 @@ mod tests {
         for url in ["", "h", "ftp://h/", "http://user@h/", "http://h/#f", "http:///x", "builtin:echo", "http://h/a b"] {
             assert!(url.parse::<WebhookUrl>().is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn why_nothing_was_delivered_is_told_with_its_cause_and_without_the_path() {
+        let webhook = Webhook::new("http://hooks.test:81/secret".parse().unwrap(), 1);
+        assert_eq!(webhook.authority(), Some("hooks.test:81"));
+        let cause = std::io::Error::other("nobody listens");
+        let told = NotDelivered::NoAnswer(UpstreamError::Connect(cause.into())).to_string();
+        assert!(told.ends_with(": nobody listens"), "{told}");
     }
 
     #[test]

@@ -72,13 +72,14 @@ impl Courier {
     /// Returns when the webhook has taken the alert, or it is given up.
     pub async fn deliver(&self, alert: AlertId, body: &Value, clock: &Clock) {
         let body = Bytes::from(body.to_string());
+        let host = self.webhook.authority().map(tracing::field::display);
         for pause in PAUSES.into_iter().map(Some).chain([None]) {
             let Err(error) = self.call(alert, body.clone(), clock).await else { return };
             if let Some(pause) = pause {
-                tracing::warn!(%error, %alert, "the webhook did not take an alert; it is called again");
+                tracing::warn!(host, %error, %alert, "the webhook did not take an alert; it is called again");
                 tokio::time::sleep(pause).await;
             } else {
-                tracing::error!(%error, %alert, "the webhook did not take an alert, and is not called again");
+                tracing::error!(host, %error, %alert, "the webhook did not take an alert, and is not called again");
             }
         }
     }
