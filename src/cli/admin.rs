@@ -18,13 +18,19 @@ use crate::{
         principal::{InvalidUsername, Role, UserStatus, Username},
     },
     store::{
+        Store,
         administered::{Changed, Created},
+        filter::Filter,
         users::{NewUser, UserChange, UserRow},
     },
 };
 
 /// The variable that gives a password; without it one is made up and printed.
 const PASSWORD: &str = "TOLLGATE_PASSWORD";
+
+/// How many of the oldest users are looked at for administrators, and how many of these are named.
+const MAX_SEARCHED: u32 = 1_000;
+const MAX_NAMED: usize = 5;
 
 #[derive(Subcommand)]
 pub(super) enum Admin {
@@ -109,8 +115,10 @@ async fn create(recorder: &Recorder, username: &str, role: Role) -> Result<(), F
 
 async fn reset(recorder: &Recorder, username: &str) -> Result<(), Failure> {
     let Recorder { store, clock, .. } = recorder;
-    let unknown = || Failure::Failed(format!("there is no user {username}"));
-    let user = store.user_by_username(&name(username.parse())?).await.map_err(failed)?.ok_or_else(unknown)?;
+    let wanted = name(username.parse())?;
+    let Some(user) = store.user_by_username(&wanted).await.map_err(failed)? else {
+        return Err(unknown(store, username).await);
+    };
     let password = Password::choose(username)?;
     let change = UserChange { password_hash: Some(password.hash().await?), ..UserChange::default() };
     let known = json!({ "username": user.username.to_string() });
@@ -119,8 +127,20 @@ async fn reset(recorder: &Recorder, username: &str) -> Result<(), Failure> {
     recorder.note(deed).await.map_err(failed)?;
     match store.change::<UserRow>(user.id, change, clock.now()).await.map_err(failed)? {
         Changed::Done { .. } => password.tell(&format!("{username} has a new password\n"), username),
-        _ => Err(unknown()),
+        _ => Err(unknown(store, username).await),
     }
+}
+
+/// A name that nobody has. Who has lost that of the administrator as well finds it here.
+async fn unknown(store: &Store, username: &str) -> Failure {
+    let users = match store.users_page(Filter::default(), None, MAX_SEARCHED).await {
+        Ok(users) => users,
+        Err(error) => return failed(error),
+    };
+    let admins = users.iter().filter(|user| user.role == Role::Admin).take(MAX_NAMED);
+    let admins: Vec<&str> = admins.map(|user| user.username.as_str()).collect();
+    let named = if admins.is_empty() { String::new() } else { format!("; administrators are {}", admins.join(", ")) };
+    Failure::Failed(format!("there is no user {username}{named}"))
 }
 
 fn name(name: Result<Username, InvalidUsername>) -> Result<Username, Failure> {

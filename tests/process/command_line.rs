@@ -206,7 +206,9 @@ fn a_user_that_exists_is_not_created_and_one_that_does_not_is_not_reset() {
     let home = Home::new();
     migrate(&home, &[]);
     assert!(home.run(&["admin", "create-user", "ada"]).status.success());
-    for (arguments, names) in [(["create-user", "ada"], "already"), (["reset-password", "bob"], "no user")] {
+    assert!(home.run(&["admin", "create-user", "root", "--role", "admin"]).status.success());
+    let missing = "no user bob; administrators are root\n";
+    for (arguments, names) in [(["create-user", "ada"], "already"), (["reset-password", "bob"], missing)] {
         let output = home.run(&[&["admin"], arguments.as_slice()].concat());
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains(names), "{}", text(&output.stderr));

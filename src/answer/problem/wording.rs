@@ -126,7 +126,7 @@ pub(super) fn detail_of(refusal: &Refusal) -> String {
         Refusal::LengthRequired => "Send Content-Length, also where it is 0, or use HTTP/1.1.".into(),
         Refusal::VersionNotSupported => "Send HTTP/1.1.".into(),
         Refusal::ContentCoding => "Send the body without a content coding.".into(),
-        Refusal::UnsupportedMediaType { expected } => format!("Send the body as {expected}."),
+        Refusal::UnsupportedMediaType { expected } => format!("Send the body with Content-Type: {expected}."),
         Refusal::NoWebSocket => "Send the request without Upgrade, with a method that is allowed here.".into(),
         Refusal::WebSocketVersion => "Open the WebSocket with Sec-WebSocket-Version: 13.".into(),
         Refusal::ExpectationFailed => "Expect takes 100-continue and nothing else.".into(),
