@@ -69,6 +69,9 @@ impl Store {
         if !per.is_name(text) {
             return Ok(vec![text.to_owned()]);
         }
+        if !can_be_stored(text) {
+            return Ok(vec![]);
+        }
         let name = text.to_owned();
         self.read("users", async move |connection: &mut Connection| match per {
             Per::Global | Per::Address => Ok(vec![]),
@@ -96,6 +99,9 @@ impl Store {
 
     /// The ids of those that have this name. Two where there are more.
     async fn subjects_named(&self, per: Per, name: &str) -> Result<Vec<String>, StoreError> {
+        if !can_be_stored(name) {
+            return Ok(vec![]);
+        }
         let name = name.to_owned();
         self.read("users", async move |connection: &mut Connection| match per {
             Per::Global | Per::Address => Ok(vec![]),
@@ -111,6 +117,11 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether something can have this name: PostgreSQL takes no text with NUL in it, not even to look for it.
+fn can_be_stored(name: &str) -> bool {
+    !name.contains('\0')
 }
 
 async fn keys_named(connection: &mut Connection, name: String) -> Result<Vec<String>, StoreError> {

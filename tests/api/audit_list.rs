@@ -94,6 +94,7 @@ async fn callers_are_found_by_their_names_as_by_their_ids(store: &TestStore) {
     refused("user=nobody").await.invalid("?user");
     refused("team=nobody").await.invalid("?team");
     refused("key=ci").await.invalid("?key");
+    refused("user=%00").await.invalid("?user");
     refused(&format!("user=ann&user_id={}", ann.id)).await.invalid("?user");
     let bobs = format!("/admin/users/{}", bob.id);
     gateway.request("DELETE", &bobs).token(&gateway.admin).send().await.expect(204);
