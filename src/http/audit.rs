@@ -251,13 +251,19 @@ impl Mentions for AuditRecord {
     }
 }
 
-/// `GET /admin/audit/{id}`.
+/// `GET /admin/audit/{id}`, by the id of the record or of its request, which callers know.
 pub async fn show(
     audit_log: Data<AuditLog>,
     _: Caller,
     PathId(id): PathId<EntryId>,
 ) -> Result<Json<AuditProof>, Problem> {
-    let row = audit_log.settled().await.audit_record(id).await.map_err(unavailable)?.ok_or(Refusal::NotFound)?;
+    let store = audit_log.settled().await;
+    let mut row = store.audit_record(id).await.map_err(unavailable)?;
+    if row.is_none() {
+        let of_request = AuditFilter { request_id: Some(RequestId(id.0)), ..AuditFilter::default() };
+        row = store.audit_page(&of_request, None, 1).await.map_err(unavailable)?.pop();
+    }
+    let row = row.ok_or(Refusal::NotFound)?;
     let record = named_one(&audit_log.store, record(&audit_log, &row)?).await?;
     let entries = [Some(row.opening), row.outcome].into_iter().flatten().map(AuditEntry::from).collect();
     Ok(Json(AuditProof { record, entries }))

@@ -172,6 +172,9 @@ async fn a_record_is_shown_by_its_id_with_every_field(store: &TestStore) {
     let listed = items(&gateway, &format!("request_id={}", answer.request_id())).await.remove(0);
     let path = format!("/admin/audit/{}", listed["id"].as_str().unwrap());
     let mut shown = gateway.get(&path).token(&gateway.admin).send().await.expect(200).json();
+    let by_request = format!("/admin/audit/{}", answer.request_id());
+    let by_request = gateway.get(&by_request).token(&gateway.admin).send().await.expect(200).json();
+    assert_eq!(by_request, shown, "the id of the request, which the caller knows, finds its record");
     let entries = shown.as_object_mut().unwrap().remove("entries").unwrap();
     assert_eq!(shown, listed);
     for entry in entries.as_array().unwrap() {
