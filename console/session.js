@@ -95,10 +95,16 @@ export async function resume() {
 /** Asks whether the session is still good. @returns {Promise<unknown>} */
 export const check = () => (token ? get("/me") : Promise.resolve());
 
+/** Ends the session at the gateway. This page forgets it whatever comes of that. */
 export async function signOut() {
-  const headers = token ? { authorization: `Bearer ${token}` } : undefined;
-  await fetch("/auth/logout", { method: "POST", headers });
+  const end = (/** @type {Record<string, string>} */ headers) => fetch("/auth/logout", { method: "POST", headers });
+  const used = token;
   forget();
+  let response = await end(used ? { authorization: `Bearer ${used}` } : {});
+  // A token that has expired ends nothing; the cookie names the session too.
+  if (used && response.status === 401) response = await end({});
+  // 401, 415: there is no session any more, or no cookie of one.
+  if (![401, 415].includes(response.status)) await read(response);
 }
 
 function forget() {
@@ -132,16 +138,24 @@ async function read(response) {
   return body;
 }
 
+/** Whether the gateway itself does not take the token. An upstream that does not take the gateway's secret answers 401 too: that
+ * is no matter of this session. @param {Response} response */
+async function isOurs(response) {
+  if (response.status !== 401) return false;
+  const problem = await response.clone().json().catch(() => null);
+  return /^https:\/\/tollgate\.dev\/problems\/[a-z]+-(credential|credentials|token)$/.test(problem?.type ?? "");
+}
+
 /** A call with the token, renewed once where it has expired. @param {string} path @param {RequestInit} [init] */
 export async function send(path, init = {}) {
   const once = () => fetch(path, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } });
   if (!token) return over();
   const used = token;
   let response = await once();
-  if (response.status === 401) {
+  if (await isOurs(response)) {
     // Another call may have had a new token meanwhile.
     if (token === used ? await renew() : token) response = await once();
-    if (response.status === 401) over();
+    if (!token || await isOurs(response)) over();
   }
   return response;
 }

@@ -10,7 +10,7 @@ const COMMON = {
 };
 
 /** What the walk names: of Node.js, and of the pages that it looks into. */
-const GLOBALS = ["process", "console", "fetch", "setTimeout", "Buffer", "URL", "URLSearchParams", "window", "document", "location", "addEventListener", "innerWidth", "performance"];
+const GLOBALS = ["process", "console", "fetch", "setTimeout", "Buffer", "Response", "URL", "URLSearchParams", "window", "document", "location", "addEventListener", "innerWidth", "performance"];
 
 export default [
   { files: ["console/*.js"], languageOptions: { ecmaVersion: 2023, sourceType: "module" }, rules: {

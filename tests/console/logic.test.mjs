@@ -8,7 +8,7 @@ import { ROUTE } from "./console/entries.js";
 import { troubles } from "./console/health.js";
 import { firstModel } from "./console/playground.js";
 import { differences } from "./console/prices.js";
-import { whyNot } from "./console/session.js";
+import { get, onEnd, send, signIn, signOut, whyNot } from "./console/session.js";
 import { spanOf } from "./console/traffic.js";
 
 const price = (model, input_usd, more = {}) => ({ model, input_usd, output_usd: "1", max_output_tokens: 100, ...more });
@@ -87,4 +87,57 @@ test("the playground begins with a model that is served", () => {
   assert.equal(firstModel(listed, ["fast"], "babbage-002"), "babbage-002", "the one that was asked last");
   assert.equal(firstModel(["babbage-002", "fast"], ["fast"], "gone"), "fast", "a name that an administrator made");
   assert.equal(firstModel([], [], ""), "demo");
+});
+
+const PROBLEM = "https://tollgate.dev/problems/";
+
+/** A gateway that answers by method and path, and what it was asked with which token. @param {Record<string, (token: string | undefined) => [number, unknown]>} answers */
+function gatewayOf(answers) {
+  const asked = [];
+  globalThis.localStorage = { setItem() {}, getItem: () => null, removeItem() {} };
+  globalThis.fetch = async (path, { method = "GET", headers = {} } = {}) => {
+    const token = headers.authorization?.replace("Bearer ", "");
+    asked.push([`${method} ${path}`, token]);
+    const [status, body] = answers[`${method} ${path}`](token);
+    return new Response(body === null ? null : JSON.stringify(body), { status });
+  };
+  return asked;
+}
+
+test("a session ends at sign-out though its access token has expired", async () => {
+  const asked = gatewayOf({
+    "POST /auth/login": () => [200, { access_token: "old" }],
+    "POST /auth/logout": (token) => (token ? [401, { type: `${PROBLEM}expired-token`, status: 401 }] : [204, null]),
+  });
+  await signIn("ann", "secret");
+  await signOut();
+  assert.deepEqual(asked.slice(1), [["POST /auth/logout", "old"], ["POST /auth/logout", undefined]]);
+});
+
+test("a gateway that cannot end a session is no sign-out, and the page forgets its token all the same", async () => {
+  const asked = gatewayOf({
+    "POST /auth/login": () => [200, { access_token: "good" }],
+    "POST /auth/logout": () => [503, { type: `${PROBLEM}draining`, status: 503, detail: "Later." }],
+  });
+  await signIn("ann", "secret");
+  await assert.rejects(signOut(), /Later/);
+  await assert.rejects(get("/me"), /Your session has ended/);
+  assert.equal(asked.length, 2);
+});
+
+test("a 401 of an upstream does not end the session, and one of the gateway is tried again with a new token", async () => {
+  let ends = 0;
+  onEnd(() => { ends += 1; });
+  const asked = gatewayOf({
+    "POST /auth/login": () => [200, { access_token: "first" }],
+    "POST /auth/refresh": () => [200, { access_token: "second" }],
+    "POST /v1/chat/completions": () => [401, { error: { message: "Incorrect API key provided" } }],
+    "GET /me": (token) => (token === "second" ? [200, { role: "user" }] : [401, { type: `${PROBLEM}expired-token`, status: 401 }]),
+  });
+  await signIn("ann", "secret");
+  const response = await send("/v1/chat/completions", { method: "POST" });
+  assert.deepEqual([response.status, (await response.json()).error.message], [401, "Incorrect API key provided"]);
+  assert.equal(asked.length, 2, "neither asked twice nor refreshed");
+  assert.deepEqual(await get("/me"), { role: "user" });
+  assert.equal(ends, 0);
 });
