@@ -22,7 +22,8 @@ export async function keys(me, query) {
   const user = whose ? await get(`/admin/users/${encodeURIComponent(whose)}`) : me.user;
   const path = whose ? `/admin/users/${user.id}/api-keys` : "/me/api-keys";
   const one = whose ? "/admin/api-keys" : "/me/api-keys";
-  const mayChange = me.role !== "auditor";
+  // What is one's own is everybody's to change.
+  const mayChange = isAdmin(me) || !whose;
   const make = async (/** @type {HTMLFormElement} */ form) => {
     const { name, expires, role, routes, models } = filled(form);
     return shown(await change("POST", path, { name, routes: split(routes), models: split(models),

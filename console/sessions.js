@@ -26,14 +26,13 @@ function password() {
 
 /** @param {Me} me */
 export async function sessions(me) {
-  const mayChange = me.role !== "auditor";
   const own = await paged("/me/sessions", {}, [
     { name: "Begun", show: (s) => time(s.created_at) }, { name: "Last refreshed", show: (s) => time(s.refreshed_at) }, { name: "Ends", show: (s) => time(s.expires_at) },
     { name: "By", show: (s) => (s.api_key_id ? ["API key ", named(s.api_key_id, s.key_name)] : "password") },
-    { name: "End", show: (s) => (s.current ? "this one" : mayChange ? danger("End this session?", () => change("DELETE", `/me/sessions/${s.id}`), "End") : "–") },
+    { name: "End", show: (s) => (s.current ? "this one" : danger("End this session?", () => change("DELETE", `/me/sessions/${s.id}`), "End")) },
   ], { caption: "Your sessions", empty: "You have no sessions." });
   const everywhere = danger("Sign out everywhere? All your sessions end, this one too.", leaveEverywhere, "Sign out everywhere");
-  const parts = [el("h2", {}, "Your sessions"), own, ...(mayChange ? [el("p", {}, everywhere), password()] : [])];
+  const parts = [el("h2", {}, "Your sessions"), own, el("p", {}, everywhere), password()];
   if (me.role !== "admin" && me.role !== "auditor") return parts;
   const ring = await paged("/admin/signing-keys", {}, [
     { name: "Key", show: (k) => el("code", {}, k.kid) }, { name: "Algorithm", show: (k) => k.algorithm },
