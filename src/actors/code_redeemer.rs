@@ -22,7 +22,8 @@ use super::{
 use crate::{
     clock::Clock,
     credentials::jwt::outside::{
-        Endpoints, Expected, IdTokenRejection, OutsideToken, OutsideVerifier, SecretGoes, SignedIn, UserInfo, Vouched,
+        Endpoints, Expected, IdTokenRejection, NotVouched, OutsideToken, OutsideVerifier, SecretGoes, SignedIn,
+        UserInfo, Vouched,
     },
     crypto,
     domain::sign_in::{IdTokenFault, SignInFault},
@@ -153,8 +154,11 @@ impl Provider {
         })?;
         let userinfo = self.userinfo(&endpoints, &answer, &vouched).await?;
         vouched.signed_in(&self.client.username_claim, userinfo.as_ref()).map_err(|error| {
-            tracing::warn!(issuer = &*self.client.issuer, %error, "the userinfo endpoint is not believed");
-            SignInFault::OtherSubject
+            tracing::warn!(issuer = &*self.client.issuer, %error, "the claims of a user cannot be read");
+            match error {
+                NotVouched::OtherSubject => SignInFault::OtherSubject,
+                NotVouched::Elsewhere(_) => SignInFault::ClaimElsewhere,
+            }
         })
     }
 

@@ -58,6 +58,9 @@ pub enum SignInFault {
     /// The userinfo endpoint answers for another user than the ID token is of (`OpenID` Connect Core §5.3.2).
     #[error("userinfo-of-another-subject")]
     OtherSubject,
+    /// A claim of the mapping lies with another source than the provider's answers (Core §5.6.2).
+    #[error("claim-elsewhere")]
+    ClaimElsewhere,
     /// The mapping gives the user no role, and there is no default.
     #[error("no-role")]
     NoRole,
@@ -121,7 +124,8 @@ impl SignInFault {
             | Self::NoCode
             | Self::RefusedByProvider
             | Self::InvalidIdToken(_)
-            | Self::OtherSubject => "provider",
+            | Self::OtherSubject
+            | Self::ClaimElsewhere => "provider",
             Self::ProviderUnavailable => "provider-unavailable",
             Self::NoRole => "no-role",
             Self::UserDisabled | Self::UserDeleted => "user",

@@ -25,7 +25,7 @@ use std::{
 use self::media_type::without_application;
 pub use self::{
     discovery::{Discovered, Endpoints, NotDiscovered, SecretGoes},
-    id_token::{Expected, NoUserInfo, OtherSubject, SignedIn, UserInfo, Vouched},
+    id_token::{Expected, NoUserInfo, NotVouched, SignedIn, UserInfo, Vouched},
     key_set::{KeySet, NotAKeySet},
     token::OutsideToken,
 };

@@ -50,10 +50,20 @@ pub struct UserInfo(Map<String, Value>);
 #[error("the answer is no JSON object with sub, or names something twice")]
 pub struct NoUserInfo;
 
-/// The userinfo endpoint answers for another user than the ID token is of (Core §5.3.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is of another subject than the ID token")]
-pub struct OtherSubject;
+/// Why what the provider says makes nobody signed in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotVouched {
+    /// The userinfo endpoint answers for another user than the ID token is of (Core §5.3.2).
+    #[error("the answer of the userinfo endpoint is of another subject than the ID token")]
+    OtherSubject,
+    /// A claim of the mapping is a distributed or an aggregated one (Core §5.6.2), as the groups that Entra ID leaves out of a token
+    /// when a user has more than 200: what it says is not known.
+    #[error(
+        "the claim {0:?} of the mapping is named by _claim_names, so it lies elsewhere, and is not read from there: have the provider \
+         put it into the ID token (Entra ID: app roles, or only the groups assigned to the application)"
+    )]
+    Elsewhere(String),
+}
 
 /// Who has signed in at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,13 +112,20 @@ impl Vouched {
     }
 
     /// Who has signed in. A claim that the ID token does not have is read from `userinfo`.
-    pub fn signed_in(self, username_claim: &str, userinfo: Option<&UserInfo>) -> Result<SignedIn, OtherSubject> {
+    pub fn signed_in(self, username_claim: &str, userinfo: Option<&UserInfo>) -> Result<SignedIn, NotVouched> {
         if userinfo.is_some_and(|UserInfo(claims)| claims.get("sub").and_then(Value::as_str) != Some(&*self.subject)) {
-            return Err(OtherSubject);
+            return Err(NotVouched::OtherSubject);
         }
         let Self { trust, subject, claims } = &self;
         let more = userinfo.map(|UserInfo(claims)| claims);
         let claim = |path: &str| present(claims, path).or_else(|| present(more?, path));
+        let is_named_elsewhere =
+            |path: &str| lies_elsewhere(claims, path) || more.is_some_and(|info| lies_elsewhere(info, path));
+        for path in [trust.role_claim.as_str(), trust.team_claim.as_str()] {
+            if claim(path).is_none() && is_named_elsewhere(path) {
+                return Err(NotVouched::Elsewhere(path.to_owned()));
+            }
+        }
         let text = |path: &str| claim(path)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let username = match username_claim {
             "" => NAMES.into_iter().find_map(text).or_else(|| Some(subject.to_string())),
@@ -137,6 +154,11 @@ fn present<'c>(claims: &'c Map<String, Value>, path: &str) -> Option<&'c Value> 
 }
 
 /// The client is the audience or among several; then, or where `azp` is there, that must name the client too.
+/// Whether a claim is said to lie with another source than these claims (Core §5.6.2).
+fn lies_elsewhere(claims: &Map<String, Value>, path: &str) -> bool {
+    claims.get("_claim_names").and_then(Value::as_object).is_some_and(|names| find(names, path).is_some())
+}
+
 fn check_audience(trust: &Trust, claims: &Map<String, Value>) -> Result<(), IdTokenFault> {
     let audience = claims.get("aud").filter(|aud| is_for(&trust.audience, aud)).ok_or(IdTokenFault::Audience)?;
     let is_one_of_several = audience.as_array().is_some_and(|all| all.len() > 1);
@@ -225,8 +247,31 @@ mod tests {
         assert_eq!(vouched("role", "", &json!({})).signed_in("nick", None).unwrap().username, None);
         for other in ["t", "S", "s ", ""] {
             let of_other = info(json!({ "sub": other, "role": "admin" }));
-            assert_eq!(vouched("role", "", &json!({})).signed_in("", Some(&of_other)), Err(OtherSubject), "{other}");
+            assert_eq!(
+                vouched("role", "", &json!({})).signed_in("", Some(&of_other)),
+                Err(NotVouched::OtherSubject),
+                "{other}"
+            );
         }
+    }
+
+    #[test]
+    fn a_claim_of_the_mapping_that_lies_elsewhere_is_not_one_that_the_user_has_not() {
+        let entra = json!({
+            "email": "e",
+            "_claim_names": { "groups": "src1" },
+            "_claim_sources": { "src1": { "endpoint": "https://graph.example/users/1/getMemberObjects" } },
+        });
+        let elsewhere = || Err(NotVouched::Elsewhere("groups".into()));
+        assert_eq!(vouched("groups", "", &entra).signed_in("", None), elsewhere());
+        assert_eq!(vouched("role", "groups", &entra).signed_in("", None), elsewhere());
+        assert!(vouched("role", "", &entra).signed_in("", None).is_ok(), "nothing of it is read");
+        let info = |claims: Value| UserInfo::read(claims.to_string().as_bytes()).unwrap();
+        let here = info(json!({ "sub": "s", "groups": ["dev"] }));
+        let signed_in = vouched("", "groups", &entra).signed_in("", Some(&here)).unwrap();
+        assert_eq!(signed_in.team.as_deref(), Some("Developers"));
+        let there = info(json!({ "sub": "s", "_claim_names": { "groups": "src1" } }));
+        assert_eq!(vouched("groups", "", &json!({ "email": "e" })).signed_in("", Some(&there)), elsewhere());
     }
 
     #[test]
