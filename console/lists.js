@@ -17,13 +17,33 @@ export async function paged(path, query, columns, texts) {
     const page = await get(path, { limit: 100, ...query, cursor });
     rows = rows.concat(page.items);
     place.replaceChildren(table(texts.caption, columns, rows, texts.empty));
-    if (page.next_cursor) {
-      const next = () => more(page.next_cursor).catch((error) => say(words(error)));
-      place.append(el("p", {}, el("button", { type: "button", onclick: next }, "Show more")));
-    }
+    if (page.next_cursor) place.append(moreButton(() => more(page.next_cursor)));
   };
   await more(undefined);
   return place;
+}
+
+/**
+ * The button below a list for its next page: asked for once, however often it is pressed. The list is drawn anew, and the keyboard goes on
+ * where it was: at the next such button, or else at the list.
+ * @param {() => Promise<unknown>} more
+ */
+export function moreButton(more) {
+  const press = async () => {
+    if (button.disabled) return;
+    const place = line.parentElement;
+    button.disabled = true;
+    try {
+      await more();
+      /** @type {HTMLElement | null | undefined} */ (place?.querySelector("button.more") ?? place?.querySelector("[role=region]"))?.focus();
+    } catch (error) {
+      button.disabled = false;
+      say(words(error));
+    }
+  };
+  const button = el("button", { type: "button", class: "more", onclick: press }, "Show more");
+  const line = el("p", {}, button);
+  return line;
 }
 
 /** All items of a list, up to a bound. @param {string} path @param {number} [most] @param {Record<string, unknown>} [query] @returns {Promise<any[]>} */

@@ -147,7 +147,11 @@ at("leave").addEventListener("click", async () => {
   door();
 });
 at("skip").addEventListener("click", (event) => { event.preventDefault(); at("page").focus(); });
-addEventListener("hashchange", () => { show().then(begin); });
+addEventListener("hashchange", (event) => {
+  // What the reader had open over a page is not for another one; a page that is shown anew after a change has nothing open.
+  if (event.isTrusted) document.querySelectorAll("dialog").forEach((box) => box.close());
+  show().then(begin);
+});
 onEnd(() => door("Your session has ended. Sign in again."));
 const failed = whyNot(location.hash);
 if (failed) {

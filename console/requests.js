@@ -1,11 +1,12 @@
 // @ts-check
 // The audit log: search, live tail, and the way to the story of each request.
-import { address, copy, count, el, filled, input, say, select, table, time, usd, words } from "./dom.js";
+import { address, copy, count, el, filled, input, reload, say, select, table, time, usd, words } from "./dom.js";
 import { point } from "./edit.js";
+import { moreButton } from "./lists.js";
 import { Refused, get } from "./session.js";
 import { tell } from "./story.js";
 
-const FIELDS = ["request_id", "decision", "status", "reason", "route", "model", "upstream", "user_id", "user", "team_id", "key_id", "from", "to"];
+const FIELDS = ["request_id", "decision", "status", "reason", "route", "model", "upstream", "user_id", "user", "username", "team_id", "key_id", "from", "to"];
 const EVERY = 3000;
 const KEPT = 500;
 
@@ -15,7 +16,7 @@ async function filters(asked) {
   if (!user) return rest;
   const page = await get("/admin/users", { name: user, limit: 200 });
   const found = page.items.find((/** @type {any} */ item) => item.username === user) ?? page.items[0];
-  const detail = "There is no user with this name. Take it as the page Users has it.";
+  const detail = "There is no user with this name. Take it as the page Users has it, or look by the name on record.";
   if (!found) throw new Refused(400, { title: "Nothing was looked for.", detail, errors: [{ pointer: "?user", detail }] });
   return { ...rest, user_id: found.id };
 }
@@ -46,6 +47,7 @@ function searchForm(asked, conditions) {
     input("status", "Status", { value: asked.status, pattern: "[1-5]([0-9][0-9]|xx)", title: "three digits such as 429, or a class such as 4xx" }),
     input("reason", "Reason", { value: asked.reason, placeholder: "quota-exceeded" }), input("route", "Route", { value: asked.route }),
     input("model", "Model", { value: asked.model }), input("upstream", "Upstream", { value: asked.upstream }), input("user", "User", { value: asked.user, autocomplete: "off" }),
+    input("username", "Name on record (also of deleted users)", { value: asked.username, autocomplete: "off" }),
     input("request_id", "Request id", { value: asked.request_id }),
     input("from", "From (day or time, UTC)", { value: asked.from, placeholder: "2026-11-24" }), input("to", "Before", { value: asked.to, placeholder: "2026-11-25T12:00:00Z" }),
     conditions,
@@ -109,6 +111,12 @@ function tail(me, wanted, seen, isShown, add) {
   return [follow, status];
 }
 
+/** What came on top of what was shown: the newest of both, and whether older ones are left out. @param {any[]} fresh @param {any[]} rows @param {boolean} wasCut */
+export function kept(fresh, rows, wasCut) {
+  const all = [...fresh, ...rows];
+  return { rows: all.slice(0, KEPT), isCut: wasCut || all.length > KEPT };
+}
+
 /** @param {import("./main.js").Me} me @param {URLSearchParams} query */
 export async function requests(me, query) {
   const asked = Object.fromEntries(FIELDS.map((name) => [name, query.get(name) ?? ""]));
@@ -124,9 +132,16 @@ export async function requests(me, query) {
   let next = first.next_cursor;
   const seen = new Set(rows.map((/** @type {any} */ row) => row.id));
   const fresh = new Set();
+  // A list whose end was cut off cannot go on from where it was read to.
+  let isCut = false;
+  const anew = (/** @type {Event} */ event) => { event.preventDefault(); reload(); };
   const open = (/** @type {string} */ id) => {
     address("requests", { ...set, id });
-    return tell(id, () => address("requests", set)).catch((error) => { address("requests", set); say(words(error)); });
+    const shown = location.hash;
+    // A reader who went elsewhere meanwhile stays there.
+    const isStill = () => location.hash === shown;
+    const leave = () => { if (isStill()) address("requests", set); };
+    return tell(id, isStill, leave).catch((error) => { leave(); say(words(error)); });
   };
   const place = el("div");
   const columns = [
@@ -151,14 +166,15 @@ export async function requests(me, query) {
       next = page.next_cursor;
       draw();
     };
-    place.replaceChildren(list, ...(next ? [el("p", {}, el("button", { type: "button", onclick: () => more().catch((error) => say(words(error))) }, "Show more"))] : []));
+    place.replaceChildren(list, ...(isCut ? [el("p", { class: "faint" }, `Those before the newest ${count(KEPT)} are no longer shown. `, el("a", { href: "#/requests", onclick: anew }, "Search again"), " to see them.")]
+      : next ? [moreButton(more)] : []));
   };
   draw();
 
   const add = (/** @type {any[]} */ shown) => {
     fresh.clear();
     shown.forEach((row) => fresh.add(row.id));
-    rows = [...shown, ...rows].slice(0, KEPT);
+    ({ rows, isCut } = kept(shown, rows, isCut));
     // A reader who is in the table keeps the place; the rows come when they leave it.
     if (!place.contains(document.activeElement) || document.activeElement?.tagName !== "BUTTON") draw();
   };

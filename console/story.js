@@ -56,10 +56,10 @@ function told(record) {
     `. It ${served}${record.status ? ` with status ${record.status}` : ""}${took}.`);
 }
 
-/** The limits and budgets that such a call meets, as they stand now. @param {any} record @param {any} user */
-async function policies(record, user) {
+/** The limits and budgets that such a call meets, as they stand now. @param {any} record */
+async function policies(record) {
   const named = reasons(record.reason ?? "").flatMap((reason) => reason.names);
-  const subject = (/** @type {string} */ kind) => ({ user: record.user_id, team: user?.team_id, key: record.credential?.kind === "api_key" ? record.credential.id : null })[kind];
+  const subject = (/** @type {string} */ kind) => ({ user: record.user_id, team: record.team_id, key: record.credential?.kind === "api_key" ? record.credential.id : null })[kind];
   const applies = (/** @type {string} */ kind, /** @type {string | null} */ id) => (kind === "global" || kind === "address" ? !id : subject(kind) && (!id || id === subject(kind)));
   const matches = (/** @type {string[] | null} */ list, /** @type {string | null} */ name) => !list || list.some((listed) => (listed.endsWith("*") ? (name ?? "").startsWith(listed.slice(0, -1)) : listed === name));
   const [limits, budgets] = await Promise.all([all("/admin/limits"), record.model ? all("/admin/budgets") : []]);
@@ -123,13 +123,12 @@ function refusedBy(record) {
   return all.length > 0 && facts(all);
 }
 
-/** Opens the story of a record. @param {string} id @param {() => void} [closed] */
-export async function tell(id, closed) {
+/** Opens the story of a record. @param {string} id @param {() => boolean} isWanted Asked when all of it is known. @param {() => void} closed */
+export async function tell(id, isWanted, closed) {
   const record = await get(`/admin/audit/${encodeURIComponent(id)}`);
-  const user = record.user_id ? await get("/admin/users", { name: record.username ?? undefined, limit: 50 })
-    .then((page) => page.items.find((/** @type {any} */ item) => item.id === record.user_id)).catch(() => null) : null;
   const proof = el("div", { "aria-live": "polite" }, el("p", { class: "faint" }, "Computing …"));
-  const asked = record.route && record.user_id && !String(record.route).startsWith("/") ? await policies(record, user) : [];
+  const asked = record.route && record.user_id && !String(record.route).startsWith("/") ? await policies(record) : [];
+  if (!isWanted()) return;
   const body = (/** @type {string} */ name, /** @type {any} */ kept) => kept && el("details", {}, el("summary", {}, name),
     facts([["SHA-256", code(kept.sha256)]]), kept.text && el("pre", {}, kept.text), kept.truncated && el("p", { class: "faint" }, "It was longer."));
   const cost = record.model || record.cost_usd;
@@ -138,7 +137,7 @@ export async function tell(id, closed) {
       el("strong", {}, reason.part), `. ${WHY[reason.code] ?? ""}`)),
     refusedBy(record),
     el("h3", {}, "Who"), facts([["User", record.user_id && named(record.user_id, record.username)], ["Role", record.role],
-      ["Team", user?.team_id && named(user.team_id, user.team_name)],
+      ["Team", record.team_id && named(record.team_id, record.team_name)],
       ["Credential", record.credential && [`${record.credential.kind.replaceAll("_", " ")} `, named(record.credential.id, record.key_name)]],
       ["Session", record.session_id && code(record.session_id)], ["Address", record.peer], ["Forwarded for", record.forwarded_for], ["Client certificate", record.client_certificate]]),
     ...asked,

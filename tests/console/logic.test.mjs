@@ -8,6 +8,7 @@ import { ROUTE } from "./console/entries.js";
 import { troubles } from "./console/health.js";
 import { firstModel } from "./console/playground.js";
 import { differences } from "./console/prices.js";
+import { kept } from "./console/requests.js";
 import { get, onEnd, send, signIn, signOut, whyNot } from "./console/session.js";
 import { spanOf } from "./console/traffic.js";
 
@@ -140,4 +141,11 @@ test("a 401 of an upstream does not end the session, and one of the gateway is t
   assert.equal(asked.length, 2, "neither asked twice nor refreshed");
   assert.deepEqual(await get("/me"), { role: "user" });
   assert.equal(ends, 0);
+});
+
+test("a live list says so when older records are left out", () => {
+  const rows = (number) => Array.from({ length: number }, (_, id) => ({ id }));
+  assert.deepEqual([kept(rows(2), rows(498), false).rows.length, kept(rows(2), rows(498), false).isCut], [500, false]);
+  assert.deepEqual([kept(rows(1), rows(600), false).rows.length, kept(rows(1), rows(600), false).isCut], [500, true]);
+  assert.equal(kept(rows(1), rows(10), true).isCut, true, "what was left out does not come back");
 });
