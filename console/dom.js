@@ -84,12 +84,16 @@ export const input = (name, label, props = {}) => el("label", {}, label, el("inp
 /** Something that is so or not. @param {string} name @param {string} label @param {boolean} [isSo] */
 export const check = (name, label, isSo = false) => el("label", { class: "check" }, el("input", { name, type: "checkbox", checked: isSo }), label);
 
+/** What may be chosen, and what is chosen already where that is something else: a form that is saved must not change it.
+ * @param {(string | [string, string])[]} options @param {string} [value] @returns {[string, string][]} */
+export function choices(options, value) {
+  const known = options.map((option) => /** @type {[string, string]} */ (typeof option === "string" ? [option, option || "any"] : option));
+  return value === undefined || known.some(([key]) => key === value) ? known : [...known, [value, value || "none"]];
+}
+
 /** @param {string} name @param {string} label @param {(string | [string, string])[]} options Values, or values and what they are called. @param {string} [value] */
 export function select(name, label, options, value) {
-  const list = el("select", { name }, options.map((option) => {
-    const [key, text] = typeof option === "string" ? [option, option || "any"] : option;
-    return el("option", { value: key }, text);
-  }));
+  const list = el("select", { name }, choices(options, value).map(([key, text]) => el("option", { value: key }, text)));
   if (value !== undefined) list.value = value;
   return el("label", {}, label, list);
 }

@@ -1,6 +1,6 @@
 // @ts-check
 // Lists that the gateway pages: the first page, and a button for the next.
-import { el, say, table, words } from "./dom.js";
+import { el, filled, input, say, table, words } from "./dom.js";
 import { get } from "./session.js";
 
 /** @typedef {import("./dom.js").Column} Column */
@@ -44,6 +44,16 @@ export function moreButton(more) {
   const button = el("button", { type: "button", class: "more", onclick: press }, "Show more");
   const line = el("p", {}, button);
   return line;
+}
+
+/** A field to search a list by an exact name. @param {string} page @param {URLSearchParams} query @param {string} label */
+export function search(page, query, label) {
+  const submit = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    location.hash = `#/${page}?${new URLSearchParams(filled(/** @type {HTMLFormElement} */ (event.target)))}`;
+  };
+  return el("form", { class: "row", role: "search", onsubmit: submit },
+    input("name", label, { type: "search", value: query.get("name") ?? "" }), el("button", { type: "submit" }, "Search"));
 }
 
 /** All items of a list, up to a bound. @param {string} path @param {number} [most] @param {Record<string, unknown>} [query] @returns {Promise<any[]>} */

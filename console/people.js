@@ -2,7 +2,7 @@
 // Users and teams.
 import { el, filled, input, select, time } from "./dom.js";
 import { changed, danger, editor, isAdmin, maker, split } from "./edit.js";
-import { all, paged } from "./lists.js";
+import { all, paged, search } from "./lists.js";
 import { change } from "./session.js";
 
 /** @typedef {import("./main.js").Me} Me */
@@ -11,25 +11,18 @@ const ROLES = ["user", "readonly", "auditor", "admin"];
 const MODELS = "Models (names with commas between; * is all, gpt-* is each that begins so)";
 const modelsOf = (/** @type {any} */ thing) => (thing.models ?? ["*"]).join(", ");
 
-/** A field to search a list by name. @param {string} page @param {URLSearchParams} query @param {string} label */
-function search(page, query, label) {
-  const submit = (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
-    location.hash = `#/${page}?${new URLSearchParams(filled(/** @type {HTMLFormElement} */ (event.target)))}`;
-  };
-  return el("form", { class: "row", role: "search", onsubmit: submit },
-    input("name", label, { type: "search", value: query.get("name") ?? "" }), el("button", { type: "submit" }, "Search"));
-}
-
 /** @param {Me} me @param {URLSearchParams} query */
 export async function users(me, query) {
   /** @type {Map<string, string>} */
   const teams = new Map((await all("/admin/teams")).map((team) => [team.id, team.name]));
+  // Of very many teams not all are here; that of the user is.
+  const teamsFor = (/** @type {any} */ user) => /** @type {[string, string][]} */ ([["", "none"], ...teams,
+    ...(user?.team_id && !teams.has(user.team_id) ? [[user.team_id, user.team_name ?? user.team_id]] : [])]);
   const fields = (/** @type {any} */ user) => [
     input("username", "Name", { required: true, autocomplete: "off", value: user?.username ?? "" }),
     input("password", user ? "New password (empty: it stays)" : "Password (15 characters or more)", { type: "password", minlength: 15, autocomplete: "new-password" }),
     select("role", "Role", ROLES, user?.role ?? "user"),
-    select("team_id", "Team", [["", "none"], ...teams], user?.team_id ?? ""),
+    select("team_id", "Team", teamsFor(user), user?.team_id ?? ""),
     input("models", MODELS, { value: user ? modelsOf(user) : "*" }),
   ];
   const given = (/** @type {HTMLFormElement} */ form) => {

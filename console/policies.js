@@ -2,7 +2,7 @@
 // Budgets and limits.
 import { count, el, filled, input, select, svg, table, time, usd } from "./dom.js";
 import { changed, danger, editor, isAdmin, maker, split } from "./edit.js";
-import { all, named, paged } from "./lists.js";
+import { named, paged, search } from "./lists.js";
 import { change } from "./session.js";
 
 /** @typedef {import("./main.js").Me} Me */
@@ -30,8 +30,10 @@ const subjectField = (policy) => input("subject", "One of them, by name or id; a
 /** The subject as it was filled in: the id of the name that was there, so that it is the same one whatever others are called. @param {string | undefined} text @param {any} policy */
 const subjectGiven = (text, policy) => (text && text === policy?.subject_name ? policy.subject : text ?? null);
 
-/** @param {any[]} rows @param {import("./dom.js").Column[]} [more] */
-export const budgetTable = (rows, more = []) => table("Budgets", [
+const NO_BUDGET = "There is no budget. Without one, nothing bounds what is spent.";
+
+/** @type {import("./dom.js").Column[]} */
+const BUDGET = [
   { name: "Budget", show: (b) => [b.name, b.mode === "shadow" && " (shadow)"] },
   { name: "Spent and held", show: bar },
   { name: "Spent", number: true, show: (b) => usd(b.spent_usd) },
@@ -39,8 +41,13 @@ export const budgetTable = (rows, more = []) => table("Budgets", [
   { name: "Left", number: true, show: (b) => usd(b.remaining_usd) },
   { name: "Limit", number: true, show: (b) => usd(b.limit_usd) },
   { name: "Whole again", show: (b) => (b.resets_at ? time(b.resets_at) : "never") },
-  ...more,
-], rows, "There is no budget. Without one, nothing bounds what is spent.");
+];
+
+/** @param {any[]} rows @param {import("./dom.js").Column[]} [more] */
+export const budgetTable = (rows, more = []) => table("Budgets", [...BUDGET, ...more], rows, NO_BUDGET);
+
+/** What a list that was searched says where there is nothing. @param {string} name @param {string} kind @param {string} empty */
+const orNone = (name, kind, empty) => (name ? `There is no ${kind} of this name.` : empty);
 
 /** The fields of a budget. @param {any} b */
 export const budgetFields = (b) => [input("name", "Name", { required: true, value: b?.name ?? "" }),
@@ -59,9 +66,9 @@ export function budgetGiven({ models, subject, alert_at, ...rest }, before) {
 const replayed = (kind, policy, fields) => el("a", { "aria-label": `Replay ${policy.name}`,
   href: `#/replay?${new URLSearchParams([["kind", kind], ...fields.filter((name) => policy[name] !== null && policy[name] !== undefined).map((name) => [name, String(policy[name])])])}` }, "replay");
 
-/** @param {Me} me */
-export async function budgets(me) {
-  const rows = await all("/admin/budgets");
+/** @param {Me} me @param {URLSearchParams} query */
+export async function budgets(me, query) {
+  const name = query.get("name") ?? "";
   const more = [
     { name: "For", show: whom },
     { name: "Period", show: (/** @type {any} */ b) => b.period }, { name: "Models", long: true, show: (/** @type {any} */ b) => b.models.join(", ") },
@@ -70,7 +77,8 @@ export async function budgets(me) {
       editor(`Budget ${b.name}`, () => budgetFields(b), (form) => change("PATCH", `/admin/budgets/${b.id}`, changed(b, budgetGiven(filled(form), b)))),
       danger(`Delete the budget ${b.name}?`, () => change("DELETE", `/admin/budgets/${b.id}`))] }] : []),
   ];
-  return [isAdmin(me) && maker("A new budget", budgetFields(null), (form) => change("POST", "/admin/budgets", budgetGiven(filled(form)))), budgetTable(rows, more)].filter(Boolean);
+  return [isAdmin(me) && maker("A new budget", budgetFields(null), (form) => change("POST", "/admin/budgets", budgetGiven(filled(form)))), search("budgets", query, "Exact name of the budget"),
+    await paged("/admin/budgets", { name }, [...BUDGET, ...more], { caption: "Budgets", empty: orNone(name, "budget", NO_BUDGET) })].filter(Boolean);
 }
 
 /** The fields of a limit. @param {any} l */
@@ -97,8 +105,9 @@ export function limitGiven({ limit, window, window_s, time_zone, burst, routes, 
 /** The window of a limit in words. @param {any} l */
 export const windowOf = (l) => (l.window ? `${l.window} of ${l.time_zone ?? "UTC"}` : l.window_s ? `${count(l.window_s)} s` : "–");
 
-/** @param {Me} me */
-export async function limits(me) {
+/** @param {Me} me @param {URLSearchParams} query */
+export async function limits(me, query) {
+  const name = query.get("name") ?? "";
   const turn = (/** @type {any} */ l, /** @type {string} */ mode) =>
     danger(mode === "shadow" ? `Only watch ${l.name}? It then refuses nothing.` : `Enforce ${l.name}? It then refuses what is beyond it.`,
       () => change("PATCH", `/admin/limits/${l.id}`, { mode }), mode === "shadow" ? "Only watch" : "Enforce");
@@ -116,5 +125,6 @@ export async function limits(me) {
       danger(`Delete the limit ${l.name}?`, () => change("DELETE", `/admin/limits/${l.id}`))] }] : []),
   ];
   return [isAdmin(me) && maker("A new limit", limitFields(null), (form) => change("POST", "/admin/limits", limitGiven(filled(form)))),
-    await paged("/admin/limits", {}, columns, { caption: "Limits", empty: "There are no limits. A new one begins in shadow: it counts and refuses nothing." })].filter(Boolean);
+    search("limits", query, "Exact name of the limit"),
+    await paged("/admin/limits", { name }, columns, { caption: "Limits", empty: orNone(name, "limit", "There are no limits. A new one begins in shadow: it counts and refuses nothing.") })].filter(Boolean);
 }

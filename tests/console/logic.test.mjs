@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stamp } from "./console/chart.js";
-import { csv } from "./console/dom.js";
+import { choices, csv } from "./console/dom.js";
 import { changed, split } from "./console/edit.js";
 import { ROUTE } from "./console/entries.js";
 import { troubles } from "./console/health.js";
@@ -148,4 +148,10 @@ test("a live list says so when older records are left out", () => {
   assert.deepEqual([kept(rows(2), rows(498), false).rows.length, kept(rows(2), rows(498), false).isCut], [500, false]);
   assert.deepEqual([kept(rows(1), rows(600), false).rows.length, kept(rows(1), rows(600), false).isCut], [500, true]);
   assert.equal(kept(rows(1), rows(10), true).isCut, true, "what was left out does not come back");
+});
+
+test("a form offers what is chosen already, though it is not among what may be chosen", () => {
+  assert.deepEqual(choices(["", ["a", "A"]], "b"), [["", "any"], ["a", "A"], ["b", "b"]]);
+  assert.deepEqual(choices(["", ["a", "A"]], "a"), [["", "any"], ["a", "A"]]);
+  assert.deepEqual(choices(["a"]), [["a", "a"]]);
 });
