@@ -46,6 +46,18 @@ export const count = (value) => (typeof value === "number" ? value.toLocaleStrin
 /** @param {unknown} value */
 export const usd = (value) => (value === null || value === undefined ? "–" : `$${value}`);
 
+/** The sum of amounts of money, to the last of their twelve places: prices of a token are that small. @param {string[]} amounts */
+export function sumUsd(amounts) {
+  const pico = (/** @type {string} */ text) => {
+    const [whole, part = ""] = text.split(".");
+    return BigInt(`${whole}${part.slice(0, 12).padEnd(12, "0")}`);
+  };
+  const sum = amounts.reduce((all, text) => all + pico(text), 0n);
+  const digits = String(sum < 0n ? -sum : sum).padStart(13, "0");
+  const part = digits.slice(-12).replace(/0+$/, "");
+  return `${sum < 0n ? "-" : ""}${digits.slice(0, -12)}${part && `.${part}`}`;
+}
+
 /** An element of a picture. @param {string} tag @param {Record<string, unknown>} props @param {...Child} children @returns {any} */
 export function svg(tag, props, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);

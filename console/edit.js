@@ -77,6 +77,14 @@ export function point(form, error) {
   return rest.join("\n");
 }
 
+/** The form of a search that was refused. @param {HTMLFormElement} form @param {Refused} refused @returns {Node[]} */
+export function wrong(form, refused) {
+  const problem = el("p", { class: "bad", role: "alert" });
+  // When the form is on the page, so that the field can be led to.
+  setTimeout(() => { problem.textContent = point(form, refused); });
+  return [form, problem];
+}
+
 /**
  * @param {Node[]} fields @param {(form: HTMLFormElement) => Promise<unknown>} act @param {string} label @param {() => void} done
  */

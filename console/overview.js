@@ -34,7 +34,7 @@ export async function overview(me, query) {
   const looks = me.role === "admin" || me.role === "auditor";
   const path = usagePath(me);
   const [today, month, now, budgets, status, hour, calls] = await Promise.all([
-    get(path, { from: day(0) }), get(path, { from: day(30) }), get("/me"),
+    get(path, { from: day(0) }), get(path, { from: day(29) }), get("/me"),
     me.role === "user" ? null : all("/admin/budgets"),
     looks ? get("/admin/status") : null, looks ? orWords(lastHour()) : [], looks ? orWords(traffic(spanOf(query))) : [],
   ]);

@@ -1,7 +1,7 @@
 // @ts-check
 // The audit log: search, live tail, and the way to the story of each request.
 import { address, copy, count, el, filled, input, reload, say, select, table, time, usd, words } from "./dom.js";
-import { point } from "./edit.js";
+import { wrong } from "./edit.js";
 import { moreButton } from "./lists.js";
 import { Refused, get } from "./session.js";
 import { tell } from "./story.js";
@@ -58,14 +58,6 @@ function searchForm(asked, conditions) {
 async function look(asked) {
   const wanted = await filters(asked);
   return { wanted, first: await get("/admin/audit", { limit: 100, ...wanted }) };
-}
-
-/** The form of a search that was refused. @param {HTMLFormElement} form @param {Refused} refused @returns {Node[]} */
-function wrong(form, refused) {
-  const problem = el("p", { class: "bad", role: "alert" });
-  // When the form is on the page, so that the field can be led to.
-  setTimeout(() => { problem.textContent = point(form, refused); });
-  return [form, problem];
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 // How many calls came, what became of them and how long they took, for a time that the reader chooses.
 import { bars, lines, stamp, zone } from "./chart.js";
-import { count, el, table, usd } from "./dom.js";
+import { count, el, sumUsd, table, usd } from "./dom.js";
 import { get } from "./session.js";
 
 /** Times to choose from: what each is called, the seconds of a step, and how many there are. @type {Record<string, [string, number, number]>} */
@@ -85,7 +85,7 @@ function upstreams(span, whole, times) {
     { name: "Calls", number: true, show: (u) => link(span, { upstream: u.key }, count(total(u.items))) },
     { name: "Failed", number: true, show: (u) => { const bad = failed(u.items); return el("span", { class: bad > 0 ? "bad" : "good" }, `${count(bad)}${share(bad, total(u.items))}`); } },
     { name: "p50", number: true, show: (u) => ms(known.get(u.key)?.p50) }, { name: "p99", number: true, show: (u) => ms(known.get(u.key)?.p99) },
-    { name: "Cost", number: true, show: (u) => usd(u.items.reduce((/** @type {number} */ sum, /** @type {any} */ item) => sum + Number(item.cost_usd), 0).toFixed(6).replace(/\.?0+$/, "")) },
+    { name: "Cost", number: true, show: (u) => usd(sumUsd(u.items.map((/** @type {any} */ item) => item.cost_usd))) },
   ], grouped(whole.filter((item) => item.upstream), "upstream"), "No upstream was asked in this time.");
 }
 const failed = (/** @type {any[]} */ items) => total(items.filter((item) => item.decision === "failed"));

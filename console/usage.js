@@ -2,8 +2,9 @@
 // What was used and what it cost.
 import { chart } from "./chart.js";
 import { count, csv, download, el, input, select, table, usd } from "./dom.js";
+import { wrong } from "./edit.js";
 import { named } from "./lists.js";
-import { get } from "./session.js";
+import { Refused, get } from "./session.js";
 
 export const day = (/** @type {number} */ ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
 /** The day before one. @param {string} text */
@@ -22,13 +23,15 @@ const MEASURES = {
 
 const PEOPLE = ["user", "team", "key"];
 
+/** How a time is chosen: of what is no day, as an address may have it, a picker of days would show nothing. @param {string} text */
+export const pickerOf = (text) => (/^(\d{4}-\d\d-\d\d)?$/.test(text) ? "date" : "text");
+
 /** @param {import("./main.js").Me} me @param {URLSearchParams} query */
 export async function usage(me, query) {
   const by = query.has("by") ? (query.get("by") ?? "") : "model";
   const step = query.has("step") ? (query.get("step") ?? "") : "day";
   const measure = MEASURES[query.get("show") ?? ""] ? (query.get("show") ?? "cost") : "cost";
   const asked = { group_by: [by, step].filter(Boolean).join(","), from: query.get("from") ?? day(30), to: query.get("to") ?? "" };
-  const { items } = await get(usagePath(me), asked);
   const groups = [step, by].filter(Boolean);
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -41,8 +44,13 @@ export async function usage(me, query) {
     select("by", "By", [["", "all together"], ...options.map((name) => /** @type {[string, string]} */ ([name, name.replace("_", " ")]))], by),
     select("step", "For each", /** @type {[string, string][]} */ (STEPS), step),
     select("show", "Picture of", Object.entries(MEASURES).map(([key, [name]]) => [key, name]), measure),
-    input("from", "From", { type: "date", value: asked.from }), input("to", "Before", { type: "date", value: asked.to }),
+    input("from", "From", { type: pickerOf(asked.from), value: asked.from }), input("to", "Before", { type: pickerOf(asked.to), value: asked.to }),
     el("button", { class: "main", type: "submit" }, "Show"));
+  const looked = await get(usagePath(me), asked).catch((error) => error);
+  // What is wrong with the question stands at its field, and the form stays.
+  if (looked instanceof Refused && looked.status === 400) return wrong(form, looked);
+  if (looked instanceof Error) throw looked;
+  const { items } = looked;
   const [name, value, say] = MEASURES[measure];
   const label = (/** @type {any} */ item) => (by ? String(item[`${by}_name`] ?? item[by] ?? "none") : "all");
   const points = items.map((/** @type {any} */ item) => ({ label: label(item), time: step ? item[step] : null, value: value(item) }));

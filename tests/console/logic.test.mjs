@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stamp } from "./console/chart.js";
-import { choices, csv } from "./console/dom.js";
+import { choices, csv, sumUsd } from "./console/dom.js";
 import { changed, split } from "./console/edit.js";
 import { ROUTE } from "./console/entries.js";
 import { troubles } from "./console/health.js";
@@ -11,6 +11,7 @@ import { differences } from "./console/prices.js";
 import { kept } from "./console/requests.js";
 import { get, onEnd, send, signIn, signOut, whyNot } from "./console/session.js";
 import { spanOf } from "./console/traffic.js";
+import { pickerOf } from "./console/usage.js";
 
 const price = (model, input_usd, more = {}) => ({ model, input_usd, output_usd: "1", max_output_tokens: 100, ...more });
 
@@ -154,4 +155,15 @@ test("a form offers what is chosen already, though it is not among what may be c
   assert.deepEqual(choices(["", ["a", "A"]], "b"), [["", "any"], ["a", "A"], ["b", "b"]]);
   assert.deepEqual(choices(["", ["a", "A"]], "a"), [["", "any"], ["a", "A"]]);
   assert.deepEqual(choices(["a"]), [["a", "a"]]);
+});
+
+test("money is added up to its last place", () => {
+  assert.equal(sumUsd([]), "0");
+  assert.equal(sumUsd(["0.00000004", "0.000000000001"]), "0.000000040001");
+  assert.equal(sumUsd(["0.1", "0.2"]), "0.3");
+  assert.equal(sumUsd(["9007199254740993.5", "0.5", "-0"]), "9007199254740994");
+});
+
+test("a time of an address that is no day stays in its field", () => {
+  assert.deepEqual(["", "2026-11-01", "2026-11-01T08:00:00Z", "soon"].map(pickerOf), ["date", "date", "text", "text"]);
 });
