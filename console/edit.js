@@ -9,11 +9,25 @@ export const split = (text) => (text ?? "*").split(",").map((part) => part.trim(
 /** @param {import("./main.js").Me} me */
 export const isAdmin = (me) => me.role === "admin";
 
+/** Lets something be done once at a time: who presses twice means it once. @template {any[]} A @param {(...args: A) => Promise<void>} act */
+export function once(act) {
+  let isBusy = false;
+  return async (/** @type {A} */ ...args) => {
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      await act(...args);
+    } finally {
+      isBusy = false;
+    }
+  };
+}
+
 /** Asks before something is destroyed. @param {string} text @param {() => Promise<unknown>} act @param {string} [label] */
 export function danger(text, act, label = "Delete") {
   const press = () => {
     const problem = el("p", { class: "bad", role: "alert" });
-    const sure = async () => {
+    const sure = once(async () => {
       try {
         await act();
         box.close();
@@ -21,7 +35,7 @@ export function danger(text, act, label = "Delete") {
       } catch (error) {
         problem.textContent = words(error);
       }
-    };
+    });
     const box = drawer(text, [el("p", { class: "row" }, el("button", { type: "button", class: "danger", onclick: sure }, label)), problem]);
   };
   return el("button", { type: "button", class: "danger", onclick: press, "aria-label": `${label}: ${text}` }, label);
@@ -90,9 +104,7 @@ export function wrong(form, refused) {
  */
 export function form(fields, act, label, done) {
   const problem = el("p", { class: "bad", role: "alert" });
-  const submit = async (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
-    const asked = /** @type {HTMLFormElement} */ (event.target);
+  const send = once(async (/** @type {HTMLFormElement} */ asked) => {
     problem.textContent = "";
     clear(asked);
     try {
@@ -101,6 +113,10 @@ export function form(fields, act, label, done) {
     } catch (error) {
       problem.textContent = point(asked, error);
     }
+  });
+  const submit = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    return send(/** @type {HTMLFormElement} */ (event.target));
   };
   return el("form", { class: "fields", onsubmit: submit }, fields, el("button", { class: "main", type: "submit" }, label), problem);
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // Lists that the gateway pages: the first page, and a button for the next.
 import { el, filled, input, say, table, words } from "./dom.js";
+import { once } from "./edit.js";
 import { get } from "./session.js";
 
 /** @typedef {import("./dom.js").Column} Column */
@@ -29,20 +30,16 @@ export async function paged(path, query, columns, texts) {
  * @param {() => Promise<unknown>} more
  */
 export function moreButton(more) {
-  const press = async () => {
-    if (button.disabled) return;
+  const press = once(async () => {
     const place = line.parentElement;
-    button.disabled = true;
     try {
       await more();
       /** @type {HTMLElement | null | undefined} */ (place?.querySelector("button.more") ?? place?.querySelector("[role=region]"))?.focus();
     } catch (error) {
-      button.disabled = false;
       say(words(error));
     }
-  };
-  const button = el("button", { type: "button", class: "more", onclick: press }, "Show more");
-  const line = el("p", {}, button);
+  });
+  const line = el("p", {}, el("button", { type: "button", class: "more", onclick: press }, "Show more"));
   return line;
 }
 

@@ -1,7 +1,17 @@
 // @ts-check
 // Trying a model through the gateway, and pasting the gateway into other programs.
 import { copy, el, usd, words as saying } from "./dom.js";
+import { once } from "./edit.js";
 import { get, send } from "./session.js";
+
+/** What a line of a stream adds to the answer: more of it, or why there is no more. @param {string} line */
+export function heard(line) {
+  const data = /^data: ?(\{.*)$/.exec(line.trimEnd())?.[1];
+  if (!data) return "";
+  const event = JSON.parse(data);
+  if (event.error) throw new Error(`The answer broke off: ${event.error.message ?? JSON.stringify(event.error)}`);
+  return event.choices?.[0]?.delta?.content ?? "";
+}
 
 /** Reads the events of a stream as they come. @param {Response} response @param {(text: string) => void} add */
 async function pour(response, add) {
@@ -9,15 +19,15 @@ async function pour(response, add) {
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
+    const lines = `${rest}${value ?? ""}`.split("\n");
+    // What stands behind the last line break is a line when the stream has ended.
+    rest = done ? "" : lines.pop() ?? "";
+    for (const line of lines) add(heard(line));
     if (done) return;
-    const lines = (rest + value).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines.filter((line) => line.startsWith("data: {"))) {
-      const event = JSON.parse(line.slice(6));
-      add(event.choices?.[0]?.delta?.content ?? "");
-    }
   }
 }
+
+const isStream = (/** @type {Response} */ response) => (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
 
 /** What a refusal says, and all of it below. @param {Response} response */
 async function refusal(response) {
@@ -58,8 +68,8 @@ export async function playground(me) {
   const words = el("textarea", { name: "prompt", required: true }, "Say hello.");
   const answer = el("pre", { role: "log", "aria-label": "Answer" });
   const about = el("p", { class: "faint" });
-  const ask = async (/** @type {Event} */ event) => {
-    event.preventDefault();
+  // Two answers would run into each other.
+  const ask = once(async () => {
     answer.textContent = "";
     about.replaceChildren();
     last = model.value;
@@ -71,14 +81,17 @@ export async function playground(me) {
       const id = response.headers.get("x-request-id");
       const told = ["x-tollgate-hold-usd", "ratelimit"].map((name) => [name, response.headers.get(name)]);
       about.append(`Status ${response.status}. `, ...told.map(([name, value]) => (value ? `${name}: ${value}. ` : "")));
-      if (response.ok) await pour(response, (text) => { answer.textContent += text; });
+      // What came before the answer broke off stays.
+      if (response.ok && isStream(response)) await pour(response, (text) => { answer.textContent += text; })
+        .catch((error) => { answer.textContent += `\n\n${error instanceof TypeError ? "The answer broke off before its end." : saying(error)}`; });
       else answer.textContent = await refusal(response);
       if (id && me.role === "admin") about.append(await cost(id), el("a", { href: `#/requests?request_id=${id}` }, "The record of this call"));
     } catch (error) {
       answer.textContent = saying(error);
     }
-  };
-  return [el("form", { onsubmit: ask }, el("label", {}, "Model", model), offered, el("label", {}, "Prompt", words),
+  });
+  const submit = (/** @type {Event} */ event) => { event.preventDefault(); return ask(); };
+  return [el("form", { onsubmit: submit }, el("label", {}, "Model", model), offered, el("label", {}, "Prompt", words),
     el("p", {}, el("button", { class: "main", type: "submit" }, "Send"))), about, answer];
 }
 

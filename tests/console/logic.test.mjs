@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stamp } from "./console/chart.js";
 import { choices, csv, sumUsd } from "./console/dom.js";
-import { changed, split } from "./console/edit.js";
+import { changed, once, split } from "./console/edit.js";
 import { ROUTE } from "./console/entries.js";
 import { troubles } from "./console/health.js";
-import { firstModel } from "./console/playground.js";
+import { firstModel, heard } from "./console/playground.js";
 import { differences } from "./console/prices.js";
 import { kept } from "./console/requests.js";
 import { get, onEnd, send, signIn, signOut, whyNot } from "./console/session.js";
@@ -166,4 +166,25 @@ test("money is added up to its last place", () => {
 
 test("a time of an address that is no day stays in its field", () => {
   assert.deepEqual(["", "2026-11-01", "2026-11-01T08:00:00Z", "soon"].map(pickerOf), ["date", "date", "text", "text"]);
+});
+
+test("a line of a stream is more of the answer, or says why there is no more", () => {
+  const content = (line) => heard(`${line}{"choices":[{"delta":{"content":"hi"}}]}`);
+  assert.deepEqual([content("data: "), content("data:"), heard("data: [DONE]\r"), heard(": ping"), heard("")], ["hi", "hi", "", "", ""]);
+  assert.throws(() => heard('data: {"error":{"message":"Overloaded"}}'), /broke off: Overloaded/);
+});
+
+test("what is pressed twice is done once, and can be done again", async () => {
+  let number = 0;
+  let end = () => {};
+  const act = once(() => { number += 1; return new Promise((resolve) => { end = resolve; }); });
+  const first = act();
+  await act();
+  assert.equal(number, 1);
+  end();
+  await first;
+  const second = act();
+  end();
+  await second;
+  assert.equal(number, 2);
 });
