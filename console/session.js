@@ -112,6 +112,23 @@ function forget() {
   localStorage.removeItem(MARK);
 }
 
+/** Whom a token is of. It is read here and not believed. @param {string} jwt @returns {string | null} */
+export function subjectOf(jwt) {
+  try {
+    return JSON.parse(atob(jwt.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** A new token, if it is of the user whom this page is shown to. All tabs have one cookie: where somebody else has signed in with another tab, what
+ * was begun here is not done under that name, and the page begins anew. @param {string} fresh */
+function ofSameUser(fresh) {
+  if (!token || subjectOf(token) === subjectOf(fresh)) return fresh;
+  location.reload();
+  throw new Error("Somebody else has signed in with this browser. Nothing was done.");
+}
+
 /**
  * Several calls at once wait for one refresh.
  * @returns {Promise<boolean>} Whether there is a new token. False: the session is over. It throws where that is not known.
@@ -119,7 +136,7 @@ function forget() {
 function renew() {
   renewing ??= (async () => {
     const response = await fetch("/auth/refresh", { method: "POST" });
-    if (response.ok) token = (await response.json()).access_token;
+    if (response.ok) token = ofSameUser((await response.json()).access_token);
     // 415: there is no cookie, as after a sign-in at the provider that came to nothing.
     else if ([401, 403, 415].includes(response.status)) forget();
     // A gateway that is out of breath does not end the session.

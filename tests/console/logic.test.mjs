@@ -9,7 +9,7 @@ import { troubles } from "./console/health.js";
 import { firstModel, heard } from "./console/playground.js";
 import { differences } from "./console/prices.js";
 import { kept } from "./console/requests.js";
-import { get, onEnd, send, signIn, signOut, whyNot } from "./console/session.js";
+import { get, onEnd, send, signIn, signOut, subjectOf, whyNot } from "./console/session.js";
 import { spanOf } from "./console/traffic.js";
 import { pickerOf } from "./console/usage.js";
 
@@ -187,4 +187,23 @@ test("what is pressed twice is done once, and can be done again", async () => {
   end();
   await second;
   assert.equal(number, 2);
+});
+
+/** A token of a user, as far as the console reads it. */
+const tokenOf = (sub, jti) => `h.${Buffer.from(JSON.stringify({ sub, jti, note: "?>~" })).toString("base64url")}.s`;
+
+test("what one user began is not done under the name of another who signed in with another tab", async () => {
+  let reloads = 0;
+  globalThis.location = { hash: "", reload() { reloads += 1; } };
+  const [first, other] = [tokenOf("ann", 1), tokenOf("bob", 2)];
+  const asked = gatewayOf({
+    "POST /auth/login": () => [200, { access_token: first }],
+    "POST /auth/refresh": () => [200, { access_token: other }],
+    "GET /me": (token) => (token === first ? [401, { type: `${PROBLEM}expired-token`, status: 401 }] : [200, {}]),
+  });
+  await signIn("ann", "secret");
+  await assert.rejects(get("/me"), /Somebody else/);
+  assert.equal(reloads, 1);
+  assert.ok(asked.every(([, token]) => token !== other), "nothing is asked with the other's token");
+  assert.deepEqual([subjectOf(first), subjectOf("first"), subjectOf("a.b.c")], ["ann", null, null]);
 });
