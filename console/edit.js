@@ -3,8 +3,9 @@
 import { drawer, el, reload, say, words } from "./dom.js";
 import { Refused } from "./session.js";
 
-/** A list as the reader types it: names with commas between. @param {string | undefined} text */
-export const split = (text) => (text ?? "*").split(",").map((part) => part.trim()).filter(Boolean);
+/** A list as the reader types it: names with commas between. What was emptied has none, which the gateway refuses where it would mean nothing.
+ * @param {string | undefined} text */
+export const split = (text) => (text ?? "").split(",").map((part) => part.trim()).filter(Boolean);
 
 /** @param {import("./main.js").Me} me */
 export const isAdmin = (me) => me.role === "admin";

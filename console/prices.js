@@ -1,7 +1,7 @@
 // @ts-check
 // The price list: look, change, compare versions, and set many prices from a file after seeing what would change.
 import { count, download, drawer, el, filled, input, reload, say, table, time, usd } from "./dom.js";
-import { danger, editor, form, isAdmin, maker } from "./edit.js";
+import { danger, editor, form, isAdmin, maker, wrong } from "./edit.js";
 import { draw, given, read } from "./fields.js";
 import { all, paged } from "./lists.js";
 import { Refused, change, get } from "./session.js";
@@ -124,11 +124,17 @@ function look(query, newest) {
     query.size > 0 && el("a", { href: "#/prices" }, "Show the list as it is now"));
 }
 
+/** @param {string} version */
+const noVersion = (version) => new Refused(404, { title: "Nothing was looked for.", errors: [{ pointer: "?version", detail: `There is no version ${version} of the price list.` }] });
+
 /** @param {Me} me @param {URLSearchParams} query */
 export async function prices(me, query) {
   const [model, version] = [query.get("model") ?? "", query.get("version") ?? ""];
   const now = await get(PATH, { limit: 1 });
-  const then = version ? await get(PATH, { limit: 1, version }) : now;
+  const then = version ? await get(PATH, { limit: 1, version }).catch((error) => error) : now;
+  // What is wrong with the version stands at its field, and the form stays.
+  if (then instanceof Refused && [400, 404].includes(then.status)) return wrong(look(query, now.version), then.status === 400 ? then : noVersion(version));
+  if (then instanceof Error) throw then;
   const isNow = then.version === now.version;
   const put = async (/** @type {any} */ item) => change("PUT", PATH, { items: [item], version: now.version });
   const acts = (/** @type {any} */ p) => [

@@ -28,7 +28,7 @@ function password() {
 export async function sessions(me) {
   const own = await paged("/me/sessions", {}, [
     { name: "Begun", show: (s) => time(s.created_at) }, { name: "Last refreshed", show: (s) => time(s.refreshed_at) }, { name: "Ends", show: (s) => time(s.expires_at) },
-    { name: "By", show: (s) => (s.api_key_id ? ["API key ", named(s.api_key_id, s.key_name)] : "password") },
+    { name: "By", show: (s) => (s.api_key_id ? ["API key ", named(s.api_key_id, s.key_name)] : "signing in") },
     { name: "End", show: (s) => (s.current ? "this one" : danger("End this session?", () => change("DELETE", `/me/sessions/${s.id}`), "End")) },
   ], { caption: "Your sessions", empty: "You have no sessions." });
   const everywhere = danger("Sign out everywhere? All your sessions end, this one too.", leaveEverywhere, "Sign out everywhere");

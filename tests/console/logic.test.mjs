@@ -41,6 +41,7 @@ test("what is the same in another order is not sent", () => {
   const before = { cache: { per: "user", ttl_s: 60, posts: false }, weight: 1, teams: [] };
   assert.deepEqual(changed(before, { cache: { ttl_s: 60, per: "user", posts: false }, weight: 2, teams: [], retry: null }), { weight: 2 });
   assert.deepEqual(split(" a, b ,,c"), ["a", "b", "c"]);
+  assert.deepEqual([split(undefined), split(" , ")], [[], []], "a list that was emptied is not the list of all");
 });
 
 test("one target without a share of its own is an upstream, and a fixed price is a meter", () => {
