@@ -52,7 +52,7 @@ const orNone = (name, kind, empty) => (name ? `There is no ${kind} of this name.
 /** The fields of a budget. @param {any} b */
 export const budgetFields = (b) => [input("name", "Name", { required: true, value: b?.name ?? "" }),
   select("scope", "For", ["global", "team", "user", "key"], b?.scope ?? "global"), subjectField(b),
-  input("models", "Models, with commas between", { value: (b?.models ?? ["*"]).join(", ") }),
+  input("models", "Models, with commas between (gpt-* is each that begins so)", { value: (b?.models ?? ["*"]).join(", ") }),
   input("limit_usd", "Limit in USD", { required: true, inputmode: "decimal", pattern: "[0-9]+([.][0-9]+)?", title: "such as 12.50", value: b?.limit_usd ?? "" }),
   select("period", "Period", ["month", "week", "day", "total"], b?.period ?? "month"), select("mode", "Mode", ["enforce", "shadow"], b?.mode ?? "enforce"),
   input("alert_at", "Alert at (shares, with commas between)", { value: (b?.alert_at ?? [0.8]).join(", ") })];

@@ -56,15 +56,34 @@ function told(record) {
     `. It ${served}${record.status ? ` with status ${record.status}` : ""}${took}.`);
 }
 
+/** Whether a name is on a list: it has it, all names, or all that begin so. @param {string[] | null} list @param {string | null | undefined} name */
+const isOn = (list, name) => !list || list.some((one) => one === name || one === "*" || (one.endsWith("*") && name?.startsWith(one.slice(0, -1))));
+
+/**
+ * Which limits or budgets of those that there are now such a call asks. Of one name the one for the caller alone goes before the general one, and
+ * that of another caller has no part in it.
+ * @param {any[]} policies @param {any} record
+ */
+export function askedBy(policies, record) {
+  const named = reasons(record.reason ?? "").flatMap((reason) => reason.names);
+  const key = record.credential?.kind === "api_key" ? record.credential.id : null;
+  /** @type {Record<string, string | null>} */
+  const callers = { user: record.user_id, team: record.team_id, key };
+  const kind = (/** @type {any} */ policy) => policy.per ?? policy.scope;
+  // Of which address a limit is the record does not say, unless it names the limit.
+  const isFor = (/** @type {any} */ policy) => (Object.hasOwn(callers, kind(policy))
+    ? callers[kind(policy)] && [null, callers[kind(policy)]].includes(policy.subject) : !policy.subject || named.includes(policy.name));
+  const isAbout = (/** @type {any} */ policy) => (policy.per ? isOn(policy.routes, record.route)
+    : [record.model, record.served_model].some((model) => model && isOn(policy.models, model)));
+  const asked = policies.filter((policy) => isFor(policy) && (named.includes(policy.name) || isAbout(policy)));
+  return asked.filter((policy) => policy.subject || kind(policy) === "address" || !asked.some((other) => other.subject && other.name === policy.name));
+}
+
 /** The limits and budgets that such a call meets, as they stand now. @param {any} record */
 async function policies(record) {
   const named = reasons(record.reason ?? "").flatMap((reason) => reason.names);
-  const subject = (/** @type {string} */ kind) => ({ user: record.user_id, team: record.team_id, key: record.credential?.kind === "api_key" ? record.credential.id : null })[kind];
-  const applies = (/** @type {string} */ kind, /** @type {string | null} */ id) => (kind === "global" || kind === "address" ? !id : subject(kind) && (!id || id === subject(kind)));
-  const matches = (/** @type {string[] | null} */ list, /** @type {string | null} */ name) => !list || list.some((listed) => (listed.endsWith("*") ? (name ?? "").startsWith(listed.slice(0, -1)) : listed === name));
   const [limits, budgets] = await Promise.all([all("/admin/limits"), record.model ? all("/admin/budgets") : []]);
-  const met = limits.filter((limit) => named.includes(limit.name) || (applies(limit.per, limit.subject) && matches(limit.routes, record.route)));
-  const paid = budgets.filter((budget) => named.includes(budget.name) || (applies(budget.scope, budget.subject) && matches(budget.models, record.model)));
+  const [met, paid] = [askedBy(limits, record), askedBy(budgets, record)];
   const answer = (/** @type {any} */ limit) => (named.includes(limit.name)
     ? el("span", { class: "bad" }, record.decision === "allowed" ? "would have refused" : "refused") : record.decision === "allowed" ? "had room" : "did not refuse");
   return [el("h3", {}, "Policies that were asked"),

@@ -9,6 +9,7 @@ import { troubles } from "./console/health.js";
 import { firstModel, heard } from "./console/playground.js";
 import { differences } from "./console/prices.js";
 import { kept } from "./console/requests.js";
+import { askedBy } from "./console/story.js";
 import { get, onEnd, send, signIn, signOut, subjectOf, whyNot } from "./console/session.js";
 import { spanOf } from "./console/traffic.js";
 import { pickerOf } from "./console/usage.js";
@@ -207,4 +208,17 @@ test("what one user began is not done under the name of another who signed in wi
   assert.equal(reloads, 1);
   assert.ok(asked.every(([, token]) => token !== other), "nothing is asked with the other's token");
   assert.deepEqual([subjectOf(first), subjectOf("first"), subjectOf("a.b.c")], ["ann", null, null]);
+});
+
+test("a record's policies are those of its caller, by either name of its model", () => {
+  const names = (policies, record) => askedBy(policies, { route: "chat", user_id: "ann", team_id: null, model: null, reason: null, ...record })
+    .map(({ name, subject }) => `${name} of ${subject ?? "each"}`);
+  const limit = (name, subject = null, more = {}) => ({ name, per: "user", subject, routes: ["*"], ...more });
+  const general = limit("rate");
+  assert.deepEqual(names([general, limit("rate", "ann"), limit("rate", "bob")], { reason: "quota-exceeded: rate" }), ["rate of ann"]);
+  assert.deepEqual(names([general, limit("rate", "bob")], {}), ["rate of each"]);
+  assert.deepEqual(names([limit("t", null, { per: "team" }), limit("k", null, { per: "key" }), limit("g", null, { per: "global" }), limit("other", null, { routes: ["echo"] })], {}), ["g of each"]);
+  const budget = (name, models) => ({ name, scope: "global", subject: null, models });
+  assert.deepEqual(names([budget("a", ["gpt-*"]), budget("b", ["fast"]), budget("c", ["claude"]), budget("d", ["*"])], { model: "fast", served_model: "gpt-4o" }),
+    ["a of each", "b of each", "d of each"]);
 });
