@@ -82,8 +82,8 @@ export async function playground(me) {
       const told = ["x-tollgate-hold-usd", "ratelimit"].map((name) => [name, response.headers.get(name)]);
       about.append(`Status ${response.status}. `, ...told.map(([name, value]) => (value ? `${name}: ${value}. ` : "")));
       // What came before the answer broke off stays.
-      if (response.ok && isStream(response)) await pour(response, (text) => { answer.textContent += text; })
-        .catch((error) => { answer.textContent += `\n\n${error instanceof TypeError ? "The answer broke off before its end." : saying(error)}`; });
+      const broken = (/** @type {unknown} */ error) => { answer.textContent += `\n\n${error instanceof TypeError ? "The answer broke off before its end." : saying(error)}`; };
+      if (response.ok && isStream(response)) await pour(response, (text) => { answer.textContent += text; }).catch(broken);
       else answer.textContent = await refusal(response);
       if (id && me.role === "admin") about.append(await cost(id), el("a", { href: `#/requests?request_id=${id}` }, "The record of this call"));
     } catch (error) {

@@ -98,7 +98,8 @@ const PROBLEM = "https://tollgate.dev/problems/";
 /** A gateway that answers by method and path, and what it was asked with which token. @param {Record<string, (token: string | undefined) => [number, unknown]>} answers */
 function gatewayOf(answers) {
   const asked = [];
-  globalThis.localStorage = { setItem() {}, getItem: () => null, removeItem() {} };
+  // Newer Node.js has one of its own.
+  Object.defineProperty(globalThis, "localStorage", { configurable: true, value: { setItem() {}, getItem: () => null, removeItem() {} } });
   globalThis.fetch = async (path, { method = "GET", headers = {} } = {}) => {
     const token = headers.authorization?.replace("Bearer ", "");
     asked.push([`${method} ${path}`, token]);
