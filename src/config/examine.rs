@@ -165,7 +165,7 @@ impl<'l> Search<'l> {
         let (entry, field) = (steps.get(..=at).unwrap_or_default(), steps.get(at.saturating_add(1)));
         // Of a value with fields of its own only the one that is wrong goes, where it may be left out.
         let is_within = steps.len() > at.saturating_add(2);
-        let may_go = matches!(steps.last(), Some(Step::Name(last)) if is_within && is_optional(last));
+        let may_go = matches!(steps.last(), Some(Step::Name(name)) if is_within && is_optional(name));
         if is_new && may_go && key::put(&mut self.table, steps, None) {
             return true;
         }

@@ -35,7 +35,7 @@ impl Log {
         for rule in self.level.split(',').map(str::trim).filter(|rule| !rule.is_empty()) {
             let (part, word) =
                 rule.rsplit_once('=').map_or((None, rule), |(part, word)| (Some(part.trim()), word.trim()));
-            let Ok(level) = word.parse::<LevelFilter>() else {
+            let Some(level) = word.parse::<LevelFilter>().ok().filter(|_| !word.is_empty()) else {
                 let levels = "is no level: use error, warn, info, debug, trace or off, or PART=LEVEL";
                 return Err(Fault::new("log.level", format!("\"{word}\" {levels}")));
             };

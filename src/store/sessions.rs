@@ -276,14 +276,14 @@ async fn hold_key(
     if on_backend!(connection, |conn| hold.execute(conn).await)? != 1 {
         return Ok(None);
     }
-    let held = api_keys::table.find(id.to_string()).select((
+    let secrets = api_keys::table.find(id.to_string()).select((
         api_keys::secret_hash,
         api_keys::old_secret_hash,
         api_keys::old_until,
         api_keys::expires_at,
     ));
     let (present, old, old_until, expires_at): (Vec<u8>, Option<Vec<u8>>, Option<i64>, Option<i64>) =
-        on_backend!(connection, |conn| held.first(conn).await)?;
+        on_backend!(connection, |conn| secrets.first(conn).await)?;
     let is_it = |hash: &[u8]| hash == secret_hash.as_slice();
     let until = match old {
         _ if is_it(&present) => i64::MAX,

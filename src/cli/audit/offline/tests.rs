@@ -227,8 +227,9 @@ fn what_the_last_line_says_otherwise_is_told() {
 
 #[test]
 fn what_became_of_a_file_on_its_way_is_told() {
-    let text = log().text();
-    let told = |text: &str| verify(text.as_bytes(), &log().key, vec![], None).unwrap_err();
+    let sound = log();
+    let text = sound.text();
+    let told = |text: &str| verify(text.as_bytes(), &sound.key, vec![], None).unwrap_err();
     assert!(told("").contains("empty"));
     let recoded = told(&text.replace('\n', "\r\n"));
     assert!(recoded.contains("CR LF"), "{recoded}");
