@@ -70,9 +70,9 @@ mod tests {
     #[test]
     fn a_part_has_its_own_level_and_all_others_that_of_no_part() {
         for level in [
-            "info,tollgate::store=debug,hyper=off",
-            " info , tollgate::store = debug,, hyper=OFF",
-            "hyper=off,tollgate::store=debug,info",
+            "info,tollgate::store=debug,rest=off",
+            " info , tollgate::store = debug,, rest=OFF",
+            "rest=off,tollgate::store=debug,info",
         ] {
             let wanted = wanted(level).unwrap();
             for (part, at, is_wanted) in [
@@ -80,7 +80,7 @@ mod tests {
                 ("tollgate::pipeline", Level::DEBUG, false),
                 ("tollgate::store::audit", Level::DEBUG, true),
                 ("tollgate::store", Level::TRACE, false),
-                ("hyper::client", Level::ERROR, false),
+                ("rest::client", Level::ERROR, false),
             ] {
                 assert_eq!(wanted.would_enable(part, &at), is_wanted, "{level}: {part} at {at}");
             }
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn without_a_level_for_all_only_the_parts_are_logged() {
         let wanted = wanted("tollgate=info").unwrap();
-        assert!(wanted.would_enable("tollgate::app", &Level::INFO) && !wanted.would_enable("hyper", &Level::ERROR));
+        assert!(wanted.would_enable("tollgate::app", &Level::INFO) && !wanted.would_enable("rest", &Level::ERROR));
     }
 
     #[test]

@@ -148,9 +148,9 @@ fn a_gateway_is_brought_to_what_a_file_says_and_the_second_time_nothing_is_left_
 fn a_key_whose_secret_was_never_written_is_given_another_one() {
     let scene = Scene::start();
     let path = |name: &str| scene.home.path().join(name);
-    let beyond = FILE.replace("routes = [\"made\"]\nexpires_at", "role = \"admin\"\nexpires_at");
-    let (code, said) = scene.apply(&beyond, &["--yes"]);
-    assert!(code == Some(1) && said.contains("/role"), "{said}");
+    let late = FILE.replace("expires_at = 2100", "expires_at = 2001");
+    let (code, said) = scene.apply(&late, &["--yes"]);
+    assert!(code == Some(1) && said.contains("/expires_at"), "{said}");
     assert_eq!(fs::read_to_string(path("keys.unwritten")).unwrap(), "ann/ci\n", "as it is while a key is made");
     scene.done(FILE);
     assert!(!path("keys.unwritten").exists());
@@ -462,13 +462,13 @@ fn what_clashes_with_others_is_told_before_anything_is_changed() {
 #[test]
 fn a_secret_is_printed_once_where_no_file_is_named_and_is_not_lost_when_the_rest_fails() {
     let scene = Scene::start();
-    fs::write(scene.home.path().join("gateway.toml"), "[[users]]\nusername = \"bob\"\nrole = \"user\"\n[[api_keys]]\nuser = \"bob\"\nname = \"ci\"\n[[api_keys]]\nuser = \"bob\"\nname = \"beyond\"\nrole = \"admin\"\n").unwrap();
+    fs::write(scene.home.path().join("gateway.toml"), "[[users]]\nusername = \"bob\"\nrole = \"user\"\n[[api_keys]]\nuser = \"bob\"\nname = \"ci\"\n[[api_keys]]\nuser = \"bob\"\nname = \"late\"\nexpires_at = 2001-01-01T00:00:00Z\n").unwrap();
     let output = scene.home.run(&["apply", "gateway.toml", "--token-file", "token", "--yes"]);
     let said = String::from_utf8(output.stdout).unwrap();
-    // What the gateway alone can know is told when its turn comes: no key may do more than its user.
+    // What the gateway alone can know is told when its turn comes: what time it is there.
     assert_eq!(output.status.code(), Some(1), "{said}");
     let why = String::from_utf8(output.stderr).unwrap();
-    for told in ["api_keys[1]: ", "/role", "2 of 3 steps were done before"] {
+    for told in ["api_keys[1]: ", "/expires_at", "2 of 3 steps were done before"] {
         assert!(why.contains(told), "{told}: {why}");
     }
     let key = said.lines().find_map(|line| line.strip_prefix("bob/ci ")).unwrap_or_else(|| panic!("{said}"));

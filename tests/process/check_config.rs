@@ -334,7 +334,7 @@ fn a_budget_may_be_written_as_a_number() {
 fn the_mistakes_come_in_the_order_of_their_lines() {
     let home = Home::new();
     home.write_config(
-        "[log]\nlevel = \"verbose\"\n[server]\nport = 70000\n[sever]\nport = 1\n[audit]\nbodies = \"some\"\n",
+        "[log]\nlevel = \"verbose\"\n[server]\nkeep_alive_s = 0\n[sever]\nport = 1\n[audit]\nbodies = \"some\"\n",
     );
     let told = said(&checked(&home, &[]));
     let lines: Vec<&str> =

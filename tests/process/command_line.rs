@@ -52,7 +52,7 @@ fn a_mistake_in_the_configuration_stops_the_start_with_file_key_and_reason() {
         ("[server\nport = 1", ["line 1", "]"]),
         ("[sever]\nport = 1", ["sever", "unknown"]),
         ("[edge]\nburst = 0", ["edge.burst", "must be"]),
-        ("[log]\nlevel = \"tollgate=loud\"", ["log.level", "not a filter"]),
+        ("[log]\nlevel = \"tollgate=loud\"", ["log.level", "is no level"]),
         ("[store]\nurl = \"mysql://h/d\"", ["store.url", "must begin with"]),
         ("[[upstreams]]\nname = \"a\"\nurl = \"h\"", ["upstreams[0].url", "http"]),
         (
