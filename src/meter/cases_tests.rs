@@ -137,6 +137,7 @@ fn cases() -> Vec<Case> {
         foreign::beside(),
         foreign::short(),
         foreign::failed(),
+        foreign::pages(),
         bare::transcripts(),
         bare::data(),
         bare::usage(),

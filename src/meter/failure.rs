@@ -58,7 +58,7 @@ const OF_DRAWINGS: [&[u8]; 3] = [b"<?xml", b"<!--", b"<!doctype svg"];
 /// Whether what begins like this may be a drawing, of which too little is here to say so.
 pub(super) fn may_be_drawing(text: &[u8]) -> bool {
     let text = beginning(text);
-    text.len() < MAX_BEGINNING_BYTES
+    (1..MAX_BEGINNING_BYTES).contains(&text.len())
         && OF_DRAWINGS.iter().any(|start| begins(&text, start) || (text.len() < start.len() && begins(start, &text)))
 }
 

@@ -227,7 +227,8 @@ impl Reading {
         // Of sound any byte may be the first, and only a page begins like one.
         let may_be_page = self.bound.format.about == About::Speech && failure::may_be_page(first);
         let may_be_frames = self.bound.format.about == About::Text && frames::may_begin(first);
-        let rest = match events::begins_like_events(first).filter(|_| !may_be_page && !may_be_frames) {
+        let may_be_other = may_be_page || may_be_frames || failure::may_be_drawing(first);
+        let rest = match events::begins_like_events(first).filter(|_| !may_be_other) {
             // Some proxies send line feeds until the answer begins.
             None if first.len() > MAX_OPENING_BYTES && first.trim_ascii().is_empty() => std::mem::take(first).into(),
             None => Bytes::new(),
@@ -251,8 +252,7 @@ impl Reading {
         let is_json = matches!(start.first(), Some(b'{' | b'['));
         // Some servers label a transcript so.
         let is_labelled = self.label == Label::Page && !is_stream && !is_json && about != About::Transcripts;
-        // Whether a drawing follows is known where the answer is whole.
-        let is_page = failure::is_page(&first) && (self.speaks() || !failure::may_be_drawing(&first));
+        let is_page = failure::is_page(&first);
         if is_page || is_labelled {
             self.seen.came.unread = Unread::Page;
         }

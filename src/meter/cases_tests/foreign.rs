@@ -131,3 +131,14 @@ pub(super) fn failed() -> Vec<Case> {
     };
     meters.into_iter().flat_map(|meter| failures.map(of(meter))).collect()
 }
+
+/// M10: a page for people in place of events, whose first bytes might begin a drawing.
+pub(super) fn pages() -> Vec<Case> {
+    let long = format!("<!-- {} -->\ndata: a word\n\n<html>no such model</html>", "-".repeat(260));
+    let pages = [&*long, "<!-- x -->\n<html>Bad gateway</html>", "<?xml version=\"1.0\"?>\n\n<html>Bad gateway</html>"];
+    let meters = [Meter::OpenaiTranscriptions, Meter::OpenaiSpeech, Meter::OpenaiChat, Meter::OpenaiImages];
+    let of = |meter| {
+        move |text: &str| labelled(SSE, answer(text, whole("M10: a page in place of events", meter, "", [0; 4], 0)))
+    };
+    meters.into_iter().flat_map(|meter| pages.map(of(meter))).collect()
+}
