@@ -175,8 +175,8 @@ impl Reader<'_> {
         match &value.kind {
             Kind::Text if read == As::Text => self.add(value.text().map_or(0, |text| text::tokens(&text))),
             Kind::List(items) => {
-                if items.is_empty() && read == As::Text {
-                    self.add(numbers(value.raw));
+                if read == As::Text {
+                    self.add(numbers(value.raw, items));
                 }
                 for item in items {
                     self.value(item, read);

@@ -47,9 +47,21 @@ pub(super) fn is_described(name: &str) -> bool {
     VALUES.contains(&name)
 }
 
-/// How many numbers a list has that has nothing else: tokens.
-pub(super) fn numbers(list: &[u8]) -> u64 {
-    let has_any = list.iter().any(u8::is_ascii_digit);
-    let numbers = list.split(|byte| *byte == b',').count();
-    if has_any { u64::try_from(numbers).unwrap_or(u64::MAX) } else { 0 }
+/// How many numbers a list has, beside its `items`, which are all else that it has: tokens.
+pub(super) fn numbers(list: &[u8], items: &[Node<'_>]) -> u64 {
+    let begin = list.as_ptr().addr();
+    let (mut numbers, mut at) = (0, 0);
+    for item in items {
+        let start = item.raw.as_ptr().addr().saturating_sub(begin);
+        numbers = in_gap(list.get(at..start)).saturating_add(numbers);
+        at = start.saturating_add(item.raw.len());
+    }
+    in_gap(list.get(at..)).saturating_add(numbers)
+}
+
+/// How many numbers stand between two items.
+fn in_gap(gap: Option<&[u8]>) -> u64 {
+    let parts = gap.unwrap_or_default().split(|byte| *byte == b',');
+    let numbers = parts.filter(|part| part.iter().any(u8::is_ascii_digit)).count();
+    u64::try_from(numbers).unwrap_or(u64::MAX)
 }
