@@ -77,6 +77,15 @@ limit_usd = "0.50"
 period = "total"
 "#;
 
+/// The most API keys that a user may have.
+const MOST_KEYS: usize = 100;
+
+/// A user with so many keys, whose names are numbers.
+fn with_keys(user: &str, keys: usize) -> String {
+    let key = |number| format!("[[api_keys]]\nuser = \"{user}\"\nname = \"{number}\"\n");
+    format!("[[users]]\nusername = \"{user}\"\nrole = \"user\"\n{}", (0..keys).map(key).collect::<String>())
+}
+
 struct Scene {
     home: Home,
     gateway: Gateway,
@@ -148,10 +157,13 @@ fn a_gateway_is_brought_to_what_a_file_says_and_the_second_time_nothing_is_left_
 fn a_key_whose_secret_was_never_written_is_given_another_one() {
     let scene = Scene::start();
     let path = |name: &str| scene.home.path().join(name);
-    let late = FILE.replace("expires_at = 2100", "expires_at = 2001");
-    let (code, said) = scene.apply(&late, &["--yes"]);
-    assert!(code == Some(1) && said.contains("/expires_at"), "{said}");
+    scene.done(&with_keys("ann", MOST_KEYS));
+    fs::remove_file(path("keys")).unwrap();
+    let (code, said) = scene.apply(FILE, &["--yes"]);
+    assert!(code == Some(1) && said.contains("the most there can be"), "{said}");
     assert_eq!(fs::read_to_string(path("keys.unwritten")).unwrap(), "ann/ci\n", "as it is while a key is made");
+    let a_key = "/admin/users/by-name/ann/api-keys/by-name/0";
+    assert_eq!(scene.gateway.json("DELETE", a_key, &scene.token, &Value::Null).status(), 204);
     scene.done(FILE);
     assert!(!path("keys.unwritten").exists());
     let secret = || fs::read_to_string(path("keys")).unwrap().strip_prefix("ann/ci ").unwrap().trim().to_owned();
@@ -462,16 +474,16 @@ fn what_clashes_with_others_is_told_before_anything_is_changed() {
 #[test]
 fn a_secret_is_printed_once_where_no_file_is_named_and_is_not_lost_when_the_rest_fails() {
     let scene = Scene::start();
-    fs::write(scene.home.path().join("gateway.toml"), "[[users]]\nusername = \"bob\"\nrole = \"user\"\n[[api_keys]]\nuser = \"bob\"\nname = \"ci\"\n[[api_keys]]\nuser = \"bob\"\nname = \"late\"\nexpires_at = 2001-01-01T00:00:00Z\n").unwrap();
+    fs::write(scene.home.path().join("gateway.toml"), with_keys("bob", MOST_KEYS + 1)).unwrap();
     let output = scene.home.run(&["apply", "gateway.toml", "--token-file", "token", "--yes"]);
     let said = String::from_utf8(output.stdout).unwrap();
-    // What the gateway alone can know is told when its turn comes: what time it is there.
+    // What the gateway alone can know is told when its turn comes: how many keys the user has.
     assert_eq!(output.status.code(), Some(1), "{said}");
     let why = String::from_utf8(output.stderr).unwrap();
-    for told in ["api_keys[1]: ", "/expires_at", "2 of 3 steps were done before"] {
+    for told in ["api_keys[100]: ", "the most there can be", "101 of 102 steps were done before"] {
         assert!(why.contains(told), "{told}: {why}");
     }
-    let key = said.lines().find_map(|line| line.strip_prefix("bob/ci ")).unwrap_or_else(|| panic!("{said}"));
+    let key = said.lines().find_map(|line| line.strip_prefix("bob/99 ")).unwrap_or_else(|| panic!("{said}"));
     assert_eq!(scene.gateway.get("/echo", key.trim()).status(), 200);
 }
 
