@@ -45,6 +45,7 @@ pub mod route;
 pub mod session;
 pub mod sign_in;
 pub mod throttle;
+pub mod token;
 pub mod token_fault;
 pub mod traffic;
 pub mod usage;

@@ -14,6 +14,7 @@ use crate::{
         path,
         principal::Role,
         route::{Meter, reserved},
+        token::is_token,
     },
 };
 
@@ -89,12 +90,11 @@ fn method_mistake(method: &str) -> Option<String> {
     if method == "*" {
         return Some("\"*\" stands for no method: name each one that the route takes".to_owned());
     }
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let known = METHODS.into_iter().chain(NEVER).find(|known| known.eq_ignore_ascii_case(method));
     match known {
         Some(never) if NEVER.contains(&never) => Some(format!("must not have {never}, which no gateway forwards")),
         Some(known) if known != method => Some(format!("{method:?} must be written {known}")),
-        None if !(1..=MAX_METHOD_BYTES).contains(&method.len()) || !method.bytes().all(is_token) => {
+        None if method.len() > MAX_METHOD_BYTES || !is_token(method) => {
             Some(format!("{method:?} is no method: 1 to {MAX_METHOD_BYTES} characters of a token (RFC 9110 §9.1)"))
         }
         _ => None,

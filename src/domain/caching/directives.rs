@@ -2,7 +2,8 @@
 
 use http::HeaderMap;
 
-use super::fields::{is_token, joined, lower_elements, parted};
+use super::fields::{joined, lower_elements, parted};
+use crate::domain::token::is_token;
 
 /// The most seconds that are counted (RFC 9111 §1.2.2).
 const MAX_S: u64 = 1 << 31;

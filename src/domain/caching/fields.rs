@@ -41,12 +41,6 @@ pub(super) fn lower_elements(headers: &HeaderMap, name: &str) -> Vec<String> {
     elements(&list).into_iter().map(str::to_ascii_lowercase).collect()
 }
 
-/// Whether a text is a token (RFC 9110 §5.6.2), as the names of fields and of directives are.
-pub(super) fn is_token(text: &str) -> bool {
-    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_tchar)
-}
-
 /// An HTTP date (RFC 9110 §5.6.7) in seconds since the Unix epoch. Its words are read in any case.
 pub(super) fn date_s(text: &str) -> Option<i64> {
     let cased: String = text

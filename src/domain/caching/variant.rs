@@ -5,7 +5,8 @@ use http::{
     header::{ACCEPT_ENCODING, CONTENT_ENCODING},
 };
 
-use super::fields::{elements, is_token, lower_elements};
+use super::fields::{elements, lower_elements};
+use crate::domain::token::is_token;
 
 /// The most fields that an answer may vary by.
 const MAX_FIELDS: usize = 16;

@@ -1,6 +1,8 @@
 //! Where a chunked body ends (RFC 9112 §7.1). The HTTP library takes anything for a trailer, and as many bytes that are no
 //! body as a client sends; here both have their bounds, so that nobody before or behind the gateway sees another end.
 
+use crate::domain::token::is_token_byte;
+
 /// The most that size lines may have beyond what the data behind them explains: in one of them, or gathered over many.
 const MAX_OVERHEAD_BYTES: u64 = 16 * 1024;
 
@@ -118,16 +120,10 @@ impl Part {
             (Self::DataLf, b'\n') => Self::Begin,
             (Self::Line, b'\r') => Self::EndLf,
             (Self::EndLf, b'\n') => Self::Complete,
-            (Self::Line | Self::TrailerName, _) if is_token(byte) => Self::TrailerName,
+            (Self::Line | Self::TrailerName, _) if is_token_byte(byte) => Self::TrailerName,
             (Self::TrailerName, b':') | (Self::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => Self::TrailerValue,
             (Self::TrailerValue, b'\r') => Self::TrailerLf,
             _ => Self::Broken,
         }
     }
-}
-
-/// Of what names are made (RFC 9110 §5.6.2).
-const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
