@@ -55,22 +55,15 @@ impl Allowed {
     /// Whether the list has this name.
     #[must_use]
     pub fn allows(&self, name: &str) -> bool {
-        let has = |listed: &String| match listed.strip_suffix(ANY) {
-            Some(prefix) => name.starts_with(prefix),
-            None => listed == name,
-        };
-        self.0.as_ref().is_none_or(|names| names.iter().any(has))
+        self.0.as_ref().is_none_or(|names| names.iter().any(|listed| stands_for(listed, name)))
     }
 
     /// How closely the list names this: the longer what it says of it, the closer; nothing where it is not on the list.
     #[must_use]
     pub fn closeness(&self, name: &str) -> Option<usize> {
         let Some(names) = &self.0 else { return Some(0) };
-        let of = |listed: &String| match listed.strip_suffix(ANY) {
-            Some(prefix) => name.starts_with(prefix).then_some(prefix.len()),
-            None => (listed == name).then_some(usize::MAX),
-        };
-        names.iter().filter_map(of).max()
+        let of = |listed: &String| listed.strip_suffix(ANY).map_or(usize::MAX, str::len);
+        names.iter().filter(|listed| stands_for(listed, name)).map(of).max()
     }
 
     /// Whether it has every name.
@@ -101,6 +94,12 @@ pub fn every_name() -> Vec<String> {
 
 fn is_any(name: &str) -> bool {
     name.strip_suffix(ANY) == Some("")
+}
+
+/// Whether an entry of a list stands for this name: it is the name, or ends with a star and begins it.
+#[must_use]
+pub fn stands_for(listed: &str, name: &str) -> bool {
+    listed.strip_suffix(ANY).map_or_else(|| listed == name, |front| name.starts_with(front))
 }
 
 fn fault_of(name: &str) -> Option<&'static str> {

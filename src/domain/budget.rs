@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use jiff::Timestamp;
 
 use super::{
+    allowed::stands_for,
     ids::BudgetId,
     ledger::{Balance, BudgetAccount, Claim},
     limit::{Mode, Per, Subject},
@@ -116,10 +117,7 @@ impl ModelSet {
     pub fn contains(&self, model: Option<&str>) -> bool {
         match self {
             Self::All => true,
-            Self::Named(names) => model.is_some_and(|model| {
-                let begins_so = |name: &String| name.strip_suffix('*').is_some_and(|front| model.starts_with(front));
-                names.contains(model) || names.iter().any(begins_so)
-            }),
+            Self::Named(names) => model.is_some_and(|model| names.iter().any(|listed| stands_for(listed, model))),
         }
     }
 }
