@@ -36,8 +36,8 @@ pub use self::{
     log::{LogGuard, init_log},
     openmetrics::MEDIA_TYPE as OPENMETRICS,
     trace::{
-        AttemptSpans, DatabaseCall, DatabaseSpans, NoTracing, Parents, Place, SpanCounts, Start, Step, Target, Trace,
-        Tracing, Upstream, named_trace,
+        AttemptSpans, DatabaseCall, DatabaseSpans, NoTracing, Parents, Place, SpanCounts, Start, Step, TRACEPARENT,
+        TRACESTATE, Target, Trace, Tracing, Upstream, named_trace,
     },
 };
 use crate::domain::{

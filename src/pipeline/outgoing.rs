@@ -18,12 +18,9 @@ use crate::{
         refusal::Refusal,
         route::Route,
     },
-    telemetry::{AttemptSpans, Upstream},
+    telemetry::{AttemptSpans, TRACEPARENT, TRACESTATE, Upstream},
     upstream::{Identity, Kind, Original, Outgoing, OutgoingBody, Target, headers::DESTINATION},
 };
-
-const TRACEPARENT: http::HeaderName = http::HeaderName::from_static("traceparent");
-const TRACESTATE: http::HeaderName = http::HeaderName::from_static("tracestate");
 
 /// As many header fields as the gateway adds to most calls: room for them is made at once.
 const ADDED_HEADERS: usize = 6;

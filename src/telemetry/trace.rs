@@ -33,6 +33,7 @@ pub use self::{
     attempts::AttemptSpans,
     attributes::{Start, Upstream},
     bad_variable::BadVariable,
+    context::{TRACEPARENT, TRACESTATE},
     database::{DatabaseCall, DatabaseSpans, Parents, Place, Target},
     export::{NoExporter, SpanCounts},
 };

@@ -5,8 +5,10 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState}
 
 use crate::domain::hex;
 
-pub(super) const TRACEPARENT: http::HeaderName = http::HeaderName::from_static("traceparent");
-pub(super) const TRACESTATE: http::HeaderName = http::HeaderName::from_static("tracestate");
+/// The field that names the trace of a request, and its span there.
+pub const TRACEPARENT: http::HeaderName = http::HeaderName::from_static("traceparent");
+/// The field with what systems on the way say of the trace.
+pub const TRACESTATE: http::HeaderName = http::HeaderName::from_static("tracestate");
 
 /// The same to the server, whose names of headers are of another version of `http`.
 const GIVEN: HeaderName = HeaderName::from_static("traceparent");
@@ -41,13 +43,10 @@ fn digits<const DIGITS: usize>(text: &str) -> Option<&str> {
 
 /// A `traceparent` that names this span of a trace.
 pub(super) fn traceparent(trace: TraceId, span: SpanId, is_sampled: bool) -> Option<http::HeaderValue> {
-    let (mut trace_digits, mut span_digits) = ([0; 32], [0; 16]);
-    hex::write(&trace.to_bytes(), &mut trace_digits);
-    hex::write(&span.to_bytes(), &mut span_digits);
-    let flags: &[u8] = if is_sampled { b"-01" } else { b"-00" };
-    let mut line = [0; 55];
-    for (part, at) in [(&b"00-"[..], 0), (&trace_digits, 3), (b"-", 35), (&span_digits, 36), (flags, 52)] {
-        line.get_mut(at..)?.get_mut(..part.len())?.copy_from_slice(part);
+    let mut line = [b'-'; 55];
+    let (trace, span) = (trace.to_bytes(), span.to_bytes());
+    for (bytes, at) in [(&[0][..], 0), (&trace, 3), (&span, 36), (&[is_sampled.into()], 53)] {
+        hex::write(bytes, line.get_mut(at..)?);
     }
     http::HeaderValue::from_bytes(&line).ok()
 }
