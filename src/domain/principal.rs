@@ -50,6 +50,12 @@ impl Role {
             (Self::User, Self::User) => Some(Self::User),
         }
     }
+
+    /// Whether this role, of an API key, may do what that of its user may not.
+    #[must_use]
+    pub fn is_beyond(self, user: Self) -> bool {
+        self.lesser(user) != Some(self)
+    }
 }
 
 impl fmt::Display for Role {

@@ -47,6 +47,9 @@ use crate::{
     },
 };
 
+/// What is wrong with the role of an API key that may do what its user may not.
+pub const ROLE_BEYOND: &str = "is more than the user's, or another one's";
+
 /// An API key, without the key itself.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ApiKey {
@@ -358,7 +361,7 @@ impl Exposed for ApiKeyRow {
     fn refusal(refused: KeyRefused) -> Refusal {
         match refused {
             KeyRefused::NoSuchUser => Refusal::NotFound,
-            KeyRefused::RoleBeyond => Refusal::invalid("/role", "is more than the user's, or another one's"),
+            KeyRefused::RoleBeyond => Refusal::invalid("/role", ROLE_BEYOND),
             KeyRefused::NameTaken => Refusal::Conflict("The user has an API key with this name.".into()),
             KeyRefused::Revoked => Refusal::Conflict("The API key was revoked.".into()),
             KeyRefused::TooMany => Refusal::Conflict(format!(

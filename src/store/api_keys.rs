@@ -281,7 +281,7 @@ impl Administered for ApiKeyRow {
 
 /// Whether the role of a key may do what that of its user may not.
 pub(super) fn is_beyond(role: Option<Role>, of_user: Role) -> bool {
-    role.is_some_and(|role| role.lesser(of_user) != Some(role))
+    role.is_some_and(|role| role.is_beyond(of_user))
 }
 
 /// The keys of a user with exactly this name that are neither revoked nor expired, two at most.

@@ -15,6 +15,7 @@ use crate::{
         },
     },
     domain::principal::Role,
+    http::api_keys::ROLE_BEYOND,
 };
 
 /// By the names of users, as far as that matters.
@@ -50,8 +51,8 @@ impl Roles {
             None => gateway.named(list(Kind::User), user).await?.first().and_then(role_in),
         };
         self.0.insert(user.clone(), of_user);
-        let is_beyond = of_user.is_some_and(|of_user| given.lesser(of_user) != Some(given));
-        Ok(is_beyond.then(|| entry.bad("role", "is more than the user's, or another one's")))
+        let is_beyond = of_user.is_some_and(|of_user| given.is_beyond(of_user));
+        Ok(is_beyond.then(|| entry.bad("role", ROLE_BEYOND)))
     }
 }
 
