@@ -133,7 +133,7 @@ impl Offer {
     /// where any of these models is: by the name that was asked for, by the one that it has there, or by its own.
     pub fn served(&self, billed: &Priced, others: &[Arc<Priced>]) -> Served {
         let counts = |budget: &Budget| {
-            self.names().any(|name| budget.models.contains(Some(name)))
+            self.is_counted_by_name(budget)
                 || budget.models.contains(Some(&billed.model))
                 || others.iter().any(|other| budget.models.contains(Some(&other.model)))
         };
@@ -147,15 +147,14 @@ impl Offer {
         }
     }
 
-    /// The name that was asked for, and the one that its model has there.
-    fn names(&self) -> impl Iterator<Item = &str> {
-        [&*self.asked, self.model()].into_iter()
+    /// Whether the budget counts it by the name that was asked for, or by the one that its model has there.
+    fn is_counted_by_name(&self, budget: &Budget) -> bool {
+        [&*self.asked, self.model()].into_iter().any(|name| budget.models.contains(Some(name)))
     }
 
     /// Whether the budget counts it, whichever of the models serves that the request lets serve.
     fn may_count_in(&self, budget: &Budget) -> bool {
-        self.names().any(|name| budget.models.contains(Some(name)))
-            || self.priced.iter().any(|priced| budget.models.contains(Some(&priced.model)))
+        self.is_counted_by_name(budget) || self.priced.iter().any(|priced| budget.models.contains(Some(&priced.model)))
     }
 }
 
