@@ -80,7 +80,7 @@ period = "total"
 /// The most API keys that a user may have.
 const MOST_KEYS: usize = 100;
 
-/// A user with so many keys, whose names are numbers.
+/// A file with a user who has this many API keys, named 0, 1 and so on.
 fn with_keys(user: &str, keys: usize) -> String {
     let key = |number| format!("[[api_keys]]\nuser = \"{user}\"\nname = \"{number}\"\n");
     format!("[[users]]\nusername = \"{user}\"\nrole = \"user\"\n{}", (0..keys).map(key).collect::<String>())

@@ -12,7 +12,7 @@ pub(in crate::cli::apply) struct Difference {
     pub(super) wanted: Value,
     /// As it is; null where there is no such field.
     present: Value,
-    /// How it is told, where the field has an id, which tells nobody anything.
+    /// The text that is shown in place of the values, where these are ids.
     named: Option<String>,
 }
 
@@ -22,7 +22,7 @@ impl Difference {
         Self { field: "secret".into(), wanted, present: Value::Null, named: None }
     }
 
-    /// Has it told by the names that the ids have.
+    /// Has the names shown in place of the ids.
     pub(super) fn name(&mut self, what: &str, present: Option<&str>, wanted: Option<&str>) {
         let said = |name: Option<&str>| name.map_or_else(|| "none".to_owned(), |name| Value::from(name).to_string());
         self.named = Some(format!("{what} {} -> {}", said(present), said(wanted)));
